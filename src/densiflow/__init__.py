@@ -1,0 +1,35 @@
+"""densiflow: exact densities for tables and simulations, by normalizing flows on JAX.
+
+Importing it loads neither JAX nor scikit-learn and changes no global state: each name below is imported when it is
+first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from densiflow import bases, bijections, errors, laws, recipes, training
+    from densiflow.estimators import FlowDensity
+    from densiflow.files import load
+    from densiflow.flow import Flow
+
+__version__ = "0.1.0"
+
+_HOMES = {"Flow": "densiflow.flow", "FlowDensity": "densiflow.estimators", "load": "densiflow.files"}
+_FOLDERS = ("bases", "bijections", "errors", "laws", "recipes", "training")
+
+__all__ = ["Flow", "FlowDensity", "bases", "bijections", "errors", "laws", "load", "recipes", "training"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        return import_module(f"densiflow.{name}")
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'densiflow' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

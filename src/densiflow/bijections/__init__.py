@@ -1,0 +1,11 @@
+"""Bijections, data side <-> base side. An import line here registers one: saved by name, tried by every law."""
+
+from densiflow.bijections.autoregressive import Autoregressive as Autoregressive
+from densiflow.bijections.base import Bijection as Bijection
+from densiflow.bijections.chain import Chain as Chain
+from densiflow.bijections.elementwise import Elementwise as Elementwise
+from densiflow.bijections.inverse import Inverse as Inverse
+from densiflow.bijections.permute import Permute as Permute
+from densiflow.bijections.stack import Stack as Stack
+
+__all__ = ["Autoregressive", "Bijection", "Chain", "Elementwise", "Inverse", "Permute", "Stack"]

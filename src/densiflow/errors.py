@@ -1,0 +1,77 @@
+"""Every error a user can meet. All are `DensiflowError`, and also the built-in class that scikit-learn expects.
+
+    DensiflowError
+     ├── ShapeError (ValueError)            an array of the wrong shape
+     ├── ContextError (ValueError)          a context missing, superfluous or of the wrong width
+     ├── ArgumentError (ValueError)         an option that is not one of those offered
+     ├── KeyTypeError (TypeError)           something that is not a JAX random key
+     ├── PrecisionError (ValueError)        float64 asked for while JAX has it switched off
+     ├── TableError (ValueError)            a table, a column or a cell that can't be used
+     ├── WeightError (ValueError)           sample weights that can't be used
+     ├── TrainingError (ArithmeticError)    training found no finite log-likelihood
+     ├── ModelFileError (ValueError)        a file that is not a readable model
+     │    ├── NewerFormatError              a model written by a later densiflow
+     │    └── UnregisteredClassError        a class that model files do not know
+     ├── MissingFileError (FileNotFoundError)  a file that is not there
+     └── OutputPathError (OSError)          a path that can't be written
+"""
+
+
+class DensiflowError(Exception):
+    """The root of every error that densiflow raises."""
+
+
+class ShapeError(DensiflowError, ValueError):
+    """An array has the wrong shape."""
+
+
+class ContextError(DensiflowError, ValueError):
+    """A context is missing, superfluous or of the wrong width."""
+
+
+class ArgumentError(DensiflowError, ValueError):
+    """An option is not one of those offered."""
+
+
+class KeyTypeError(DensiflowError, TypeError):
+    """Something that is not a JAX random key stands where one is needed."""
+
+
+class PrecisionError(DensiflowError, ValueError):
+    """float64 is asked for while JAX has it switched off."""
+
+
+class TableError(DensiflowError, ValueError):
+    """A table, a column or a cell can't be used."""
+
+
+class WeightError(DensiflowError, ValueError):
+    """Sample weights can't be used."""
+
+
+class TrainingError(DensiflowError, ArithmeticError):
+    """Training found no parameters with a finite log-likelihood."""
+
+
+class ModelFileError(DensiflowError, ValueError):
+    """A file is not a readable densiflow model."""
+
+
+class NewerFormatError(ModelFileError):
+    """A model file was written by a later densiflow."""
+
+
+class UnregisteredClassError(ModelFileError):
+    """A class is not one that model files know."""
+
+
+class MissingFileError(DensiflowError, FileNotFoundError):
+    """A file is not there."""
+
+
+class OutputPathError(DensiflowError, OSError):
+    """A path can't be written."""
+
+
+class TrainingWarning(UserWarning):
+    """Training met something worth knowing and went on."""

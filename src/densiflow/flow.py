@@ -1,0 +1,237 @@
+"""The path both ways: a row of data to base space and its log density, random numbers to a row of data.
+
+log p(x) = base.log_prob(z) + sum of log_dets, with z and the log_dets from ``to_base``. That sum is written once,
+in `_log_prob`. Read right to left, the same file samples.
+"""
+
+import os
+from functools import partial
+from typing import Any, Self, final
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from densiflow import precision, rows
+from densiflow.bases.base import Base
+from densiflow.bijections.base import Bijection
+from densiflow.bijections.elementwise import Elementwise
+from densiflow.errors import ArgumentError, ContextError, ShapeError
+from densiflow.fixed import Fixed
+from densiflow.spaces import REAL
+
+
+@final
+class Flow(eqx.Module):
+    r"""A distribution: bijections and a base, perhaps given a context.
+
+    .. math:: \log p(x \mid c) = \log p_Z(z \mid c) + \log\left|\det \frac{\partial z}{\partial x}\right|,
+              \qquad z = f(x; c)
+
+    ``scaling`` and ``context_scaling`` standardise data and context inside the model. They are fixed, the
+    identity until `training.fit` sets them from its training rows; a flow on a bounded space has no data scaling.
+
+    Shapes: ``x`` (..., dim), ``context`` (..., context_dim); leading axes broadcast as in numpy. Densities are in
+    nats. Raises `ShapeError` where widths of bijection and base differ or `x` does not fit, `ContextError` for a
+    context missing, superfluous or of the wrong width, `ArgumentError` for a base that the bijection can't reach,
+    `PrecisionError` for a float64 flow while JAX has float64 switched off.
+
+    Source: Papamakarios et al. 2021, "Normalizing flows for probabilistic modeling and inference", eq. 5.
+
+    >>> from densiflow import bases, bijections
+    >>> flow = Flow(bijections.Elementwise([1.0], [2.0]), bases.Normal(1))
+    >>> round(float(flow.log_prob(jnp.array([1.0]))), 4)
+    -1.6121
+    """
+
+    bijection: Bijection
+    base: Base
+    scaling: Fixed
+    context_scaling: Fixed | None
+
+    def __init__(self, bijection: Bijection, base: Base) -> None:
+        if bijection.dim != base.dim:
+            raise ShapeError(f"bijection and base must have the same dim, got {bijection.dim} and {base.dim}")
+        widths = {bijection.context_dim, base.context_dim} - {0}
+        if len(widths) > 1:
+            raise ContextError(f"bijection and base must take the same context, got widths {sorted(widths)}")
+        if not bijection.codomain.reaches(base.support):
+            raise ArgumentError(
+                f"the base lives on {base.support.name}, but the bijection only reaches {bijection.codomain.name}"
+            )
+        self.bijection, self.base = bijection, base
+        self.scaling = Fixed(self._identity(bijection.dim))
+        self.context_scaling = Fixed(self._identity(max(widths))) if widths else None
+
+    def _identity(self, width: int) -> Elementwise:
+        dtype = precision.dtype_of((self.bijection, self.base))
+        return Elementwise(np.zeros(width, dtype), np.ones(width, dtype))
+
+    @property
+    def dim(self) -> int:
+        """Columns of a row."""
+        return self.bijection.dim
+
+    @property
+    def context_dim(self) -> int:
+        """Width of the context; 0 takes none."""
+        return max(self.bijection.context_dim, self.base.context_dim)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The floating type the flow computes in: its parameters'."""
+        return precision.dtype_of(self)
+
+    @property
+    def is_scalable(self) -> bool:
+        """Whether data and base fill the whole real space, so that standardising leaves the flow's support alone."""
+        return self.bijection.domain == REAL and self.base.support == REAL
+
+    def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> Array:
+        """Log density of each row, nats: (..., dim) and (..., c) to (...); -inf outside the domain."""
+        return self._over_rows(_log_prob, x, context)
+
+    def to_base(self, x: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Rows of data to base space: ``(z (..., dim), log_det (...))``."""
+        return self._over_rows(_to_base, x, context)
+
+    def to_data(self, z: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Rows in base space to data: ``(x (..., dim), log_det (...))``."""
+        return self._over_rows(_to_data, z, context)
+
+    def sample(self, key: Array, n: int, context: ArrayLike | None = None) -> Array:
+        """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
+
+        A row depends on the key, its place and its context alone. Raises `KeyTypeError` for an int as key.
+        """
+        return self._draw(_sample, key, n, context)
+
+    def sample_and_log_prob(self, key: Array, n: int, context: ArrayLike | None = None) -> tuple[Array, Array]:
+        """Draw rows with their log densities, differentiable in the parameters and the context."""
+        return self._draw(_sample_and_log_prob, key, n, context)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the flow to one safetensors file; `densiflow.load` reads it back."""
+        from densiflow import files
+
+        files.save(self, path)
+
+    def standardised(self, x: ArrayLike, context: ArrayLike | None = None, weight: ArrayLike | None = None) -> Self:
+        """The same flow with its scalings set from (weighted) rows: x (n, dim), context (n, c), weight (n,)."""
+        scaling, context_scaling = self.scaling, self.context_scaling
+        if self.is_scalable:
+            scaling = Fixed(_standardising(x, weight, self.dtype))
+        if context is not None:
+            context_scaling = Fixed(_standardising(context, weight, self.dtype))
+        return eqx.tree_at(
+            lambda flow: (flow.scaling, flow.context_scaling),
+            self,
+            (scaling, context_scaling),
+            is_leaf=lambda node: node is None,
+        )
+
+    def _over_rows(self, compiled: Any, x: ArrayLike, context: ArrayLike | None) -> Any:
+        rows.check_x(x, self.dim)
+        rows.check_context(context, self.context_dim)
+        precision.require(self.dtype)
+        if rows.is_traced(self, x, context):
+            batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, jnp)
+            out = compiled(self, flat_x, flat_context)
+        else:
+            batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, np)
+            out = rows.in_pieces(partial(compiled, self), [flat_x, flat_context], len(flat_x))
+        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+
+    def _draw(self, compiled: Any, key: Array, n: int, context: ArrayLike | None) -> Any:
+        rows.check_key(key)
+        rows.check_context(context, self.context_dim)
+        precision.require(self.dtype)
+        if n < 0:
+            raise ArgumentError(f"the number of samples must be at least 0, got {n}")
+        batch: tuple[int, ...] = (n, *np.shape(context)[:-1])
+        traced = rows.is_traced(self, key, context)
+        xp: Any = jnp if traced else np
+        index = xp.arange(int(np.prod(batch)), dtype=xp.uint32)
+        if context is not None:
+            context = xp.asarray(context, self.dtype)
+            context = xp.broadcast_to(context, (*batch, context.shape[-1])).reshape(-1, context.shape[-1])
+        if traced:
+            out = compiled(self, key, index, context)
+        else:
+            out = rows.in_pieces(partial(compiled, self, key), [index, context], len(index))
+        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+
+    def _scale_context(self, context: Array | None) -> Array | None:
+        if context is None or self.context_scaling is None:
+            return None
+        scaled: Array = self.context_scaling.value.to_base_rows(context)[0]
+        return scaled
+
+    def _to_base_rows(self, x: Array, context: Array | None) -> tuple[Array, Array]:
+        """`context` is scaled already."""
+        x, scaling_log_det = self.scaling.value.to_base_rows(x)
+        z, log_det = self.bijection.to_base_rows(x, context if self.bijection.context_dim else None)
+        return z, log_det + scaling_log_det
+
+    def _to_data_rows(self, z: Array, context: Array | None) -> tuple[Array, Array]:
+        """`context` is scaled already."""
+        x, log_det = self.bijection.to_data_rows(z, context if self.bijection.context_dim else None)
+        x, scaling_log_det = self.scaling.value.to_data_rows(x)
+        return x, log_det + scaling_log_det
+
+    def _base_log_prob(self, z: Array, context: Array | None) -> Array:
+        return jax.vmap(self.base.log_prob)(z, context if self.base.context_dim else None)
+
+
+def _standardising(x: ArrayLike, weight: ArrayLike | None, dtype: Any) -> Elementwise:
+    """The affine map that takes (weighted) rows to mean 0 and standard deviation 1, computed in float64."""
+    x = np.asarray(x, np.float64)
+    mean = np.average(x, axis=0, weights=weight)
+    deviation = np.sqrt(np.average((x - mean) ** 2, axis=0, weights=weight))
+    fallback = np.where(mean == 0, 1.0, np.abs(mean))  # a column of one value: its size, so that units still cancel
+    return Elementwise(mean.astype(dtype), np.where(deviation > 0, deviation, fallback).astype(dtype))
+
+
+# The compiled functions take the flow as an argument: two flows of one structure share a program.
+
+
+@jax.jit
+def _log_prob(flow: Flow, x: Array, context: Array | None) -> Array:
+    outside = flow.bijection.domain.outside(x)
+    x = jnp.where(outside[:, None], flow.bijection.domain.interior, x)  # keeps gradients of the other rows finite
+    context = flow._scale_context(context)
+    z, log_det = flow._to_base_rows(x, context)
+    return jnp.where(outside, -jnp.inf, flow._base_log_prob(z, context) + log_det)
+
+
+@jax.jit
+def _to_base(flow: Flow, x: Array, context: Array | None) -> tuple[Array, Array]:
+    return flow._to_base_rows(x, flow._scale_context(context))
+
+
+@jax.jit
+def _to_data(flow: Flow, z: Array, context: Array | None) -> tuple[Array, Array]:
+    return flow._to_data_rows(z, flow._scale_context(context))
+
+
+def _base_rows(flow: Flow, key: Array, index: Array, context: Array | None) -> Array:
+    """Row i of base space from the key and i alone; `context` is scaled already."""
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
+    return jax.vmap(flow.base.sample)(keys, context if flow.base.context_dim else None)
+
+
+@jax.jit
+def _sample(flow: Flow, key: Array, index: Array, context: Array | None) -> Array:
+    context = flow._scale_context(context)
+    return flow._to_data_rows(_base_rows(flow, key, index, context), context)[0]
+
+
+@jax.jit
+def _sample_and_log_prob(flow: Flow, key: Array, index: Array, context: Array | None) -> tuple[Array, Array]:
+    context = flow._scale_context(context)
+    z = _base_rows(flow, key, index, context)
+    x, log_det = flow._to_data_rows(z, context)
+    return x, flow._base_log_prob(z, context) - log_det

@@ -1,0 +1,35 @@
+"""The activations a network may name. A name is static and saved; a function could be neither."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import jax
+from jax import Array
+
+from densiflow.errors import ArgumentError
+
+Activation = Literal["relu", "tanh", "sigmoid", "silu", "gelu"]
+
+_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "relu": jax.nn.relu,
+    "tanh": jax.numpy.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "silu": jax.nn.silu,
+    "gelu": jax.nn.gelu,
+}
+
+# What keeps the variance of the units level from layer to layer: 1 / sqrt(E[f(u)^2]) for u standard normal.
+_GAINS: dict[str, float] = {"relu": 1.414, "tanh": 1.593, "sigmoid": 1.846, "silu": 1.676, "gelu": 1.534}
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+    """The function of that name. Raises `ArgumentError` for another name."""
+    if name not in _FUNCTIONS:
+        raise ArgumentError(f"activation must be one of {', '.join(get_args(Activation))}, got {name!r}")
+    return _FUNCTIONS[name]
+
+
+def gain(name: str) -> float:
+    """The factor on the initial weights that read units of this activation."""
+    activation(name)
+    return _GAINS[name]

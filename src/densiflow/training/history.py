@@ -1,0 +1,21 @@
+"""What happened while a flow was trained."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class History:
+    """The course of one fit.
+
+    ``train`` and ``validation`` hold the mean log-likelihood of each epoch in nats (``validation`` is empty when
+    nothing was held out), ``learning_rate`` the rate each epoch ended with. ``best_epoch`` counts from 0 and names
+    the epoch whose weights were returned; None if no epoch was finished. ``stopped`` says in words why training
+    ended, ``rollbacks`` how often a non-finite loss sent it back.
+    """
+
+    train: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    learning_rate: list[float] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped: str = ""
+    rollbacks: int = 0

@@ -1,0 +1,74 @@
+"""The compiled part of training: a fixed number of optimiser steps in one program.
+
+Everything that changes between fits of equal shapes (rows, rates, how many of the steps are real) is an argument,
+so that a second fit compiles nothing.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array, lax
+
+from densiflow.fixed import combine
+from densiflow.flow import Flow
+
+CLIP = 5.0  # largest norm of a gradient
+
+OPTIMISER = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam())
+
+
+class State(NamedTuple):
+    """What training moves: the trained leaves of a flow and the optimiser's state."""
+
+    trained: Flow
+    optimiser: Any
+
+
+@jax.jit
+def start(trained: Flow) -> State:
+    """The state before the first step."""
+    return State(trained, OPTIMISER.init(trained))
+
+
+def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Array) -> Array:
+    """Negative log-likelihood of a batch: sum of weight times nats. Rows of weight zero add nothing."""
+    log_prob = combine(trained, rest).log_prob(x, context)
+    return -jnp.sum(jnp.where(weight > 0, weight * log_prob, 0.0))
+
+
+@jax.jit
+def run(
+    state: State, rest: Flow, x: Array, context: Array | None, weight: Array, rates: Array, count: Array
+) -> tuple[State, Array, Array]:
+    """Take the first `count` of the steps laid out in x (steps, batch, dim).
+
+    Returns the state, the losses (steps,), and how many steps met a loss or gradient that is not finite; such a
+    step changes nothing.
+    """
+
+    def step(k: Array, carry: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
+        state, losses, broken = carry
+        batch_context = None if context is None else context[k]
+        value, gradient = jax.value_and_grad(loss)(state.trained, rest, x[k], batch_context, weight[k])
+        direction, optimiser = OPTIMISER.update(gradient, state.optimiser)
+        moved = State(optax.apply_updates(state.trained, optax.tree.scale(-rates[k], direction)), optimiser)
+        sound = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradient))
+        state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, state)
+        return state, losses.at[k].set(value), broken + ~sound
+
+    return lax.fori_loop(0, count, step, (state, jnp.zeros(rates.shape, x.dtype), jnp.zeros((), jnp.int32)))
+
+
+def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int:
+    """How many steps make about half a second on a small machine, from the arithmetic alone: no clock is read.
+
+    Progress and Ctrl-C work between runs, also inside a long epoch.
+
+    >>> steps_per_run(parameters=50_000, batch_size=256)
+    64
+    """
+    step = 6 * parameters * batch_size / 2e10 + 1e-3  # multiply-adds both ways, and what a step costs at least
+    steps = max(1, int(seconds / step))
+    return min(256, 1 << (steps.bit_length() - 1))

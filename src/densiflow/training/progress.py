@@ -1,0 +1,66 @@
+"""What a person sees while a flow is trained: loss, held-out log-likelihood, time left."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Any, Self
+
+from densiflow.training.history import History
+
+
+class Progress:
+    """A line on stderr that follows training; nothing at all unless `verbose`, or stderr is a terminal for None."""
+
+    def __init__(self, verbose: bool | None, max_epochs: int | None, patience: int | None) -> None:
+        self.shown = sys.stderr.isatty() if verbose is None else verbose
+        self.max_epochs, self.patience = max_epochs, patience
+        self.started = time.monotonic()
+        self.status: Any = None
+
+    def __enter__(self) -> Self:
+        if self.shown:
+            from rich.console import Console
+
+            self.status = Console(stderr=True, highlight=False).status("training: compiling")
+            self.status.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.status is not None:
+            self.status.stop()
+
+    def update(self, history: History, done: float) -> None:
+        """Show where training is; `done` counts epochs and parts of one."""
+        if self.status is not None:
+            self.status.update(self.line(history, done))
+
+    def line(self, history: History, done: float) -> str:
+        """One line: epoch, log-likelihoods, time left."""
+        parts = [f"epoch {done:.1f}" + (f" of {self.max_epochs}" if self.max_epochs else "")]
+        if history.train:
+            parts.append(f"train {history.train[-1]:.3f}")
+        if history.validation:
+            parts.append(f"held-out {history.validation[-1]:.3f}")
+            best = max(history.validation)
+            parts.append(f"best {best:.3f}")
+        parts.append(self._time_left(history, done))
+        return "training: " + ", ".join(parts) + " (Ctrl-C keeps the best so far)"
+
+    def _time_left(self, history: History, done: float) -> str:
+        per_epoch = (time.monotonic() - self.started) / max(done, 1e-9)
+        bounds = []
+        if self.max_epochs is not None:
+            bounds.append(self.max_epochs - done)
+        if self.patience is not None and history.best_epoch is not None:
+            bounds.append(history.best_epoch + 1 + self.patience - done)
+        if not bounds or done == 0:
+            return "time left unknown"
+        word = "left" if self.patience is None else "left unless it improves"
+        if self.max_epochs is not None and min(bounds) == bounds[0]:
+            word = "left"
+        return f"{_clock(max(0.0, min(bounds)) * per_epoch)} {word}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
