@@ -40,7 +40,7 @@ def made(
     activation: str = "relu",
     start: Start = "identity",
     scale: ScaleForm = "exp",
-    bound: float | None = 5.0,
+    bound: float | None = 3.0,
     context_layers: ContextLayers = "first",
     dtype: DTypeLike | None = None,
 ) -> Flow:
@@ -82,7 +82,7 @@ def maf(
     activation: str = "relu",
     start: Start = "identity",
     scale: ScaleForm = "exp",
-    bound: float | None = 5.0,
+    bound: float | None = 3.0,
     permutation: Permutation = "reverse",
     context_layers: ContextLayers = "first",
     dtype: DTypeLike | None = None,

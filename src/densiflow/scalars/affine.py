@@ -38,9 +38,8 @@ class Affine(ScalarMap):
     """
 
     form: ScaleForm = eqx.field(static=True, default="exp")
-    bound: float | None = eqx.field(static=True, default=5.0)
+    bound: float | None = eqx.field(static=True, default=3.0)
     minimum: float = eqx.field(static=True, default=1e-3)
-    parameters: int = eqx.field(static=True, default=2, init=False)
 
     def __check_init__(self) -> None:
         if self.form not in get_args(ScaleForm):
@@ -49,6 +48,11 @@ class Affine(ScalarMap):
             raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound}")
         if not 0 < self.minimum < 1:
             raise ArgumentError(f"minimum must lie between 0 and 1, got {self.minimum}")
+
+    @property
+    def parameters(self) -> int:  # type: ignore[override]
+        """How many numbers the map takes: a shift and what its scale is made of."""
+        return 2
 
     def log_scale(self, a: Array) -> Array:
         """The logarithm of the scale, alpha."""

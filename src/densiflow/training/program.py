@@ -15,21 +15,24 @@ from densiflow.fixed import combine
 from densiflow.flow import Flow
 
 CLIP = 5.0  # largest norm of a gradient
+MEMORY = 0.99  # of the running average of the weights: about the last hundred steps
 
 OPTIMISER = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam())
 
 
 class State(NamedTuple):
-    """What training moves: the trained leaves of a flow and the optimiser's state."""
+    """What training moves: the trained leaves of a flow, their running average, and the optimiser's state."""
 
     trained: Flow
+    average: Flow
     optimiser: Any
+    step: Array  # steps taken, ()
 
 
 @jax.jit
 def start(trained: Flow) -> State:
     """The state before the first step."""
-    return State(trained, OPTIMISER.init(trained))
+    return State(trained, trained, OPTIMISER.init(trained), jnp.zeros((), jnp.int32))
 
 
 def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Array) -> Array:
@@ -40,25 +43,40 @@ def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Arr
 
 @jax.jit
 def run(
-    state: State, rest: Flow, x: Array, context: Array | None, weight: Array, rates: Array, count: Array
+    state: State,
+    rest: Flow,
+    x: Array,
+    context: Array | None,
+    weight: Array,
+    rates: Array,
+    decay: Array,
+    count: Array,
 ) -> tuple[State, Array, Array]:
     """Take the first `count` of the steps laid out in x (steps, batch, dim).
 
-    Returns the state, the losses (steps,), and how many steps met a loss or gradient that is not finite; such a
-    step changes nothing.
+    A step is Adam's, with weights shrunk by `decay` times the rate. Returns the state, the losses (steps,), and
+    how many steps met a loss or gradient that is not finite; such a step changes nothing.
     """
 
     def step(k: Array, carry: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
         state, losses, broken = carry
         batch_context = None if context is None else context[k]
         value, gradient = jax.value_and_grad(loss)(state.trained, rest, x[k], batch_context, weight[k])
-        direction, optimiser = OPTIMISER.update(gradient, state.optimiser)
-        moved = State(optax.apply_updates(state.trained, optax.tree.scale(-rates[k], direction)), optimiser)
         sound = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradient))
+        moved = _moved(state, gradient, rates[k], decay)
         state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, state)
         return state, losses.at[k].set(value), broken + ~sound
 
     return lax.fori_loop(0, count, step, (state, jnp.zeros(rates.shape, x.dtype), jnp.zeros((), jnp.int32)))
+
+
+def _moved(state: State, gradient: Flow, rate: Array, decay: Array) -> State:
+    direction, optimiser = OPTIMISER.update(gradient, state.optimiser)
+    trained = jax.tree.map(lambda p, d: p - rate * (d + decay * p), state.trained, direction)
+    # a short memory at first, so that the start is soon forgotten
+    memory = jnp.minimum(MEMORY, (1.0 + state.step) / (10.0 + state.step)).astype(rate.dtype)
+    average = jax.tree.map(lambda a, p: memory * a + (1 - memory) * p, state.average, trained)
+    return State(trained, average, optimiser, state.step + 1)
 
 
 def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int:

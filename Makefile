@@ -1,0 +1,35 @@
+# The two commands of the README do all the set-up themselves, in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+
+.PHONY: demo test check format clean
+
+demo: .venv/.runtime  ## the main job on the table shipped with the package
+	$(BIN)/densiflow demo --out demo
+
+test: check  ## lint, format, types, then every test
+	$(BIN)/python -m pytest --numprocesses 2
+
+check: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv .cache demo
+
+.venv/.runtime: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else "densiflow needs Python 3.11 to 3.13; name one with PYTHON=python3.12")'
+	$(PYTHON) -m venv --clear .venv
+	$(PIP) pip hatchling editables
+	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+.venv/.dev: .venv/.runtime
+	$(PIP) --no-build-isolation --editable '.[dev]'
+	touch $@

@@ -1,0 +1,83 @@
+"""``densiflow fit``: a table in, a model file out."""
+
+from typing import Annotated, Any
+
+import typer
+
+from densiflow.cli.options import names
+from densiflow.errors import ArgumentError
+
+
+def fit(
+    table: Annotated[str, typer.Argument(help="A .csv or .parquet file.", metavar="TABLE")],
+    model: Annotated[str, typer.Option("--model", help="The model file to write.", metavar="FILE")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option("--columns", help="Columns to model; all but context and weights if not given.", metavar="A,B"),
+    ] = None,
+    context: Annotated[
+        list[str] | None,
+        typer.Option("--context", help="Columns that the density is conditional on.", metavar="C,D"),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")
+    ] = None,
+    flow: Annotated[str, typer.Option("--flow", help="auto, maf or made.")] = "auto",
+    max_epochs: Annotated[
+        int | None, typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", min=1)
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", min=0)] = None,
+) -> None:
+    """Fit the density of a table's columns and save it."""
+    from densiflow.atomic import check_writable
+    from densiflow.estimators import FlowDensity
+    from densiflow.table import files
+
+    check_writable(model)  # before the long work, not after it
+    rows = files.read_file(table)
+    modelled, given = _roles(rows.column_names, names(columns), names(context), weights)
+    density = FlowDensity(flow=flow, max_epochs=max_epochs, random_state=seed)
+    density.fit(
+        files.select(rows, modelled),
+        context=files.select(rows, given) if given else None,
+        sample_weight=_weight(rows, weights),
+    )
+    density.save(model)
+    print(_summary(density, model))
+
+
+def _roles(
+    present: list[str], columns: list[str], context: list[str], weights: str | None
+) -> tuple[list[str], list[str]]:
+    """The columns to model and the context columns, each name known and in one role."""
+    roles = {"--columns": columns, "--context": context, "--weights": [weights] if weights else []}
+    for option, members in roles.items():
+        unknown = [name for name in members if name not in present]
+        if unknown:
+            raise ArgumentError(f"{option} names {unknown[0]!r}, but the table has the columns {', '.join(present)}")
+    taken = [*context, *roles["--weights"]]
+    twice = sorted({name for name in [*columns, *taken] if [*columns, *taken].count(name) > 1})
+    if twice:
+        raise ArgumentError(f"column {twice[0]!r} is given two roles; give it one of --columns, --context, --weights")
+    modelled = columns or [name for name in present if name not in taken]
+    if not modelled:
+        raise ArgumentError("no column is left to model: every one is context or weights")
+    return modelled, context
+
+
+def _weight(rows: Any, name: str | None) -> Any:
+    """The weights column, refused like any other column if it is not numbers."""
+    from densiflow.table import files, frames
+
+    return None if name is None else frames.read(files.select(rows, [name]), "the weights")[1][:, 0]
+
+
+def _summary(density: Any, model: str) -> str:
+    history = density.history_
+    parts = [f"{model}: {density.n_features_in_} columns"]
+    if history.validation:
+        parts.append(f"best epoch {history.best_epoch + 1} of {len(history.train)}")
+    else:
+        parts.append(f"{len(history.train)} epochs, nothing held out")
+    parts.append(history.stopped)
+    return "; ".join(parts)

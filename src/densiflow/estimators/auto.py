@@ -1,0 +1,39 @@
+"""What ``flow="auto"`` chooses, from the numbers of rows and columns."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A recipe's and its training's settings; `layers` and the rest of them are what a user may also give."""
+
+    layers: int
+    hidden: tuple[int, ...]
+    activation: str
+    batch_size: int
+    weight_decay: float
+
+    def overruled(self, **given: Any) -> "Choices":
+        """The same choices, except where something was given (is not None)."""
+        return Choices(**(asdict(self) | {name: value for name, value in given.items() if value is not None}))
+
+
+def choose(rows: int, columns: int) -> Choices:
+    """Settings that did well on tables of that size.
+
+    tanh, since its units are bounded: a row far out can't throw the columns after it farther out still. Small
+    tables get small batches and weight decay; more rows carry wider networks.
+
+    >>> choose(rows=5000, columns=6).hidden
+    (128, 128)
+    """
+    width = 64 if rows < 2_000 else 128 if rows < 50_000 else 256
+    batch_size = 64 if rows < 2_000 else 128 if rows < 20_000 else 256 if rows < 200_000 else 512
+    return Choices(
+        layers=3 if columns == 1 else 10,
+        hidden=(max(width, 4 * columns),) * 2,
+        activation="tanh",
+        batch_size=batch_size,
+        weight_decay=0.3 if rows < 50_000 else 0.03,
+    )

@@ -1,0 +1,328 @@
+"""The density of a table, as a scikit-learn estimator."""
+
+import os
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from typing import Any, Self
+
+import jax
+import numpy as np
+from jax.typing import ArrayLike
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from densiflow import precision, recipes
+from densiflow.errors import ArgumentError, ContextError, ShapeError
+from densiflow.estimators.auto import Choices, choose
+from densiflow.estimators.fitted import check_fitted
+from densiflow.estimators.randomness import RandomState, key_of
+from densiflow.flow import Flow
+from densiflow.table import frames
+from densiflow.table.encode import Encoder
+from densiflow.training import History
+from densiflow.training.fit import fit
+from densiflow.training.rows import Rows, checked_weight, split
+
+Floats = NDArray[np.float64]
+
+FEWEST_TO_HOLD_OUT = 10  # tables of fewer rows are fitted whole, for a fixed number of epochs
+EPOCHS_WHEN_WHOLE = 100
+
+
+class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    r"""The joint density of a table's columns, or their density given context columns.
+
+    .. math:: \log p(\text{row}) = \log p_Z(z) + \log\left|\det \frac{\partial z}{\partial x}\right|
+              + \sum_j \log \frac{dx_j}{d\,\text{column}_j}
+
+    Columns are encoded in float64 (standardised, far outliers drawn in; see `table.columns.Real`), and a flow is
+    fitted to what comes of them by maximum likelihood. Densities are in nats per row, in the units of the table.
+
+    Args:
+        flow: "auto", which chooses what follows from the table's size; "maf"; "made"; or a `Flow` to start from.
+        columns: kinds of columns by name, such as ``{"price": "real"}``; None reads them from the table.
+        layers, hidden, activation: the recipe's; None leaves the choice to "auto".
+        validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
+        max_epochs, patience, batch_size, learning_rate, weight_decay: as in `training.fit`.
+        dtype: "float32", "float64", or None for JAX's default float. float64 needs no JAX setting here.
+        random_state: int, RandomState, Generator or None; seeds fitting only.
+        verbose: progress on stderr; None shows it on a terminal.
+
+    Attributes: ``flow_`` (the fitted `Flow`, on encoded columns), ``history_``, ``choices_``, ``encoder_``,
+    ``n_features_in_``, and for tables with named columns ``feature_names_in_``.
+
+    Raises `TableError`, `ContextError`, `WeightError` or `ArgumentError`, each naming the column, the row or the
+    argument; `TrainingError` if no finite log-likelihood was found.
+
+    Source: Papamakarios et al. 2017, "Masked autoregressive flow for density estimation".
+
+    >>> X = np.random.default_rng(0).normal([0.0, 5.0], [1.0, 3.0], (200, 2))
+    >>> density = FlowDensity(layers=1, hidden=(8,), max_epochs=3, random_state=0).fit(X)
+    >>> density.score_samples(X).shape, density.sample(4, random_state=1).shape
+    ((200,), (4, 2))
+    """
+
+    def __init__(
+        self,
+        flow: str | Flow = "auto",
+        columns: Mapping[str, str] | None = None,
+        *,
+        layers: int | None = None,
+        hidden: Sequence[int] | None = None,
+        activation: str | None = None,
+        validation: float = 0.1,
+        max_epochs: int | None = None,
+        patience: int | None = 30,
+        batch_size: int | None = None,
+        learning_rate: float = 1e-3,
+        weight_decay: float | None = None,
+        dtype: str | None = None,
+        random_state: RandomState = None,
+        verbose: bool | None = None,
+    ) -> None:
+        self.flow = flow
+        self.columns = columns
+        self.layers = layers
+        self.hidden = hidden
+        self.activation = activation
+        self.validation = validation
+        self.max_epochs = max_epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.dtype = dtype
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the density of the rows of `X`, or of `X` given `context` with as many rows; `y` is ignored.
+
+        Statistics come from the training rows alone. Ctrl-C keeps the best so far.
+        """
+        schema, matrix = frames.read(X)
+        frames.check_fit(schema, matrix)
+        context_schema, context_matrix = self._read_context(context, len(matrix))
+        key = key_of(self.random_state)
+        split_key, flow_key, fit_key = jax.random.split(key, 3)
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(split_key)))
+        rows = Rows(matrix, context_matrix, checked_weight(sample_weight, len(matrix)))
+        validation, max_epochs = self._validation(int(np.count_nonzero(rows.weight)))
+        train, held = split(rows, validation, rng)
+        self.encoder_ = Encoder.fit(schema, train.x, train.weight, self.columns)
+        self.context_encoder_ = None
+        if context_schema is not None and train.context is not None:
+            self.context_encoder_ = Encoder.fit(context_schema, train.context, train.weight)
+        self._remember_features(schema)
+        train, held = self._encoded(train), None if held is None else self._encoded(held)
+        self.choices_ = self._choices(len(train))
+        with self._precision(self.dtype):
+            self.flow_, self.history_ = fit(
+                self._unfitted(flow_key),
+                fit_key,
+                train.x,
+                train.context,
+                train.weight,
+                validation=0.0 if held is None else (held.x, held.context, held.weight),
+                max_epochs=max_epochs,
+                patience=self.patience,
+                batch_size=self.choices_.batch_size,
+                learning_rate=self.learning_rate,
+                weight_decay=self.choices_.weight_decay,
+                verbose=self.verbose,
+            )
+        return self
+
+    def score_samples(self, X: Any, *, context: Any = None) -> Floats:
+        """(n,) log densities of rows, nats, in the units of `X`."""
+        check_fitted(self)
+        x, log_volume = self.encoder_.encode(self._matching(X))
+        encoded = self._encoded_context(context, len(x))
+        with self._fitted_precision():
+            return np.asarray(self.flow_.log_prob(x, encoded), np.float64) + log_volume
+
+    def score(
+        self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """The mean of `score_samples`, weighted by `sample_weight`; `y` is ignored."""
+        nats = self.score_samples(X, context=context)
+        return float(np.average(nats, weights=checked_weight(sample_weight, len(nats))))
+
+    def sample(self, n_samples: int = 1, *, context: Any = None, random_state: RandomState = None) -> Any:
+        """Draw rows, in the container, column names and dtypes of the table fitted on.
+
+        With m context rows, ``n_samples * m`` rows: all draws of the first context row first. A row depends on
+        the seed and its place alone.
+        """
+        check_fitted(self)
+        if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool) or n_samples < 1:
+            raise ArgumentError(f"n_samples must be a whole number of at least 1, got {n_samples!r}")
+        encoded = self._encoded_context(context)
+        count = n_samples
+        if encoded is not None:
+            count, encoded = 1, np.repeat(encoded, n_samples, axis=0)
+        with self._fitted_precision():
+            x = np.asarray(self.flow_.sample(key_of(random_state), count, encoded), np.float64)
+        return frames.build(self.encoder_.schema, self.encoder_.decode(x.reshape(-1, x.shape[-1])))
+
+    def transform(self, X: Any, *, context: Any = None) -> Floats:
+        """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
+        check_fitted(self)
+        x, _ = self.encoder_.encode(self._matching(X))
+        encoded = self._encoded_context(context, len(x))
+        with self._fitted_precision():
+            return np.asarray(self.flow_.to_base(x, encoded)[0], np.float64)
+
+    def inverse_transform(self, Z: Any, *, context: Any = None) -> Any:
+        """Rows in base space to the table: the container, column names and dtypes fitted on."""
+        check_fitted(self)
+        _, z = frames.read(Z, "Z")
+        if z.shape[1] != self.n_features_in_:
+            raise ShapeError(f"Z must have {self.n_features_in_} columns, got {z.shape[1]}")
+        encoded = self._encoded_context(context, len(z))
+        with self._fitted_precision():
+            x = np.asarray(self.flow_.to_data(z, encoded)[0], np.float64)
+        return frames.build(self.encoder_.schema, self.encoder_.decode(x))
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
+        """The names of base columns: z0, z1, ..."""
+        check_fitted(self)
+        return np.array([f"z{i}" for i in range(self.n_features_in_)], dtype=object)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything fitted to one file; `densiflow.load` reads it back."""
+        from densiflow import files
+
+        check_fitted(self)
+        files.save(self, path)
+
+    # what fitting needs
+
+    def _read_context(self, context: Any, n: int) -> tuple[frames.Schema | None, Floats | None]:
+        if context is None:
+            return None, None
+        schema, matrix = frames.read(context, "the context")
+        if len(matrix) != n:
+            raise ContextError(f"the context must have as many rows as the table, {n}, got {len(matrix)}")
+        return schema, matrix
+
+    def _validation(self, rows: int) -> tuple[float, int | None]:
+        """The fraction to hold out and the limit of epochs, for that many rows."""
+        if rows < FEWEST_TO_HOLD_OUT and self.validation > 0:
+            return 0.0, EPOCHS_WHEN_WHOLE if self.max_epochs is None else self.max_epochs
+        return self.validation, self.max_epochs
+
+    def _choices(self, rows: int) -> Choices:
+        made = {"layers": 1} if isinstance(self.flow, str) and self.flow == "made" else {}
+        given = {
+            "layers": self.layers,
+            "hidden": None if self.hidden is None else tuple(self.hidden),
+            "activation": self.activation,
+            "batch_size": self.batch_size,
+            "weight_decay": self.weight_decay,
+        }
+        return choose(rows, self.n_features_in_).overruled(**(given | made))
+
+    def _unfitted(self, key: jax.Array) -> Flow:
+        context_dim = 0 if self.context_encoder_ is None else len(self.context_encoder_.columns)
+        if isinstance(self.flow, Flow):
+            if (self.flow.dim, self.flow.context_dim) != (self.n_features_in_, context_dim):
+                raise ShapeError(
+                    f"the flow given takes {self.flow.dim} columns and {self.flow.context_dim} context columns, "
+                    f"the table has {self.n_features_in_} and {context_dim}"
+                )
+            return self.flow
+        if self.flow not in ("auto", "maf", "made"):
+            raise ArgumentError(f"flow must be auto, maf, made or a Flow, got {self.flow!r}")
+        return recipes.maf(
+            key,
+            self.n_features_in_,
+            context_dim,
+            layers=self.choices_.layers,
+            hidden=self.choices_.hidden,
+            activation=self.choices_.activation,
+            dtype=self.dtype,
+        )
+
+    def _remember_features(self, schema: frames.Schema) -> None:
+        self.n_features_in_ = len(schema.dtypes)
+        if schema.names is not None:
+            self.feature_names_in_ = np.array(schema.names, dtype=object)
+        elif hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+
+    def _encoded(self, rows: Rows) -> Rows:
+        context = None
+        if self.context_encoder_ is not None and rows.context is not None:
+            context, _ = self.context_encoder_.encode(rows.context)
+        return Rows(self.encoder_.encode(rows.x)[0], context, rows.weight)
+
+    # what a fitted estimator needs
+
+    def _matching(self, X: Any) -> Floats:
+        return frames.matching(self.encoder_.schema, X, "the table")
+
+    def _encoded_context(self, context: Any, rows: int | None = None) -> Floats | None:
+        """Context rows as the flow takes them, (m, c): one, or as many as `rows` where that is given."""
+        if self.context_encoder_ is None:
+            if context is not None:
+                raise ContextError("this model was fitted without a context, but one was given: leave it out")
+            return None
+        if context is None:
+            raise ContextError(f"this model needs a context, {self._context_wanted()}, and none was given")
+        try:
+            matrix = frames.matching(self.context_encoder_.schema, context, "the context")
+        except ValueError as error:
+            raise ContextError(str(error)) from None
+        if rows is not None and len(matrix) not in (1, rows):
+            raise ContextError(f"the context must have 1 row or as many as the table, {rows}, got {len(matrix)}")
+        encoded: Floats = self.context_encoder_.encode(matrix)[0]
+        return encoded
+
+    def _context_wanted(self) -> str:
+        schema = self.context_encoder_.schema if self.context_encoder_ is not None else None
+        if schema is None or schema.names is None:
+            return f"{0 if schema is None else len(schema.dtypes)} columns"
+        return "columns " + ", ".join(schema.names)
+
+    def _precision(self, dtype: Any) -> AbstractContextManager[Any]:
+        wide = dtype is not None and np.dtype(dtype) == np.float64
+        return jax.enable_x64(True) if wide else nullcontext()
+
+    def _fitted_precision(self) -> AbstractContextManager[Any]:
+        return self._precision(precision.dtype_of(self.flow_))
+
+    # the model file
+
+    def _to_state(self) -> dict[str, Any]:
+        """Everything that a file holds, as nested mappings of plain values, arrays and the flow."""
+        params = self.get_params(deep=False)
+        if not isinstance(params["random_state"], int | None):
+            params["random_state"] = None  # a generator's state is not part of what was fitted
+        if isinstance(params["flow"], Flow):
+            params["flow"] = None
+        return {
+            "params": params,
+            "flow": self.flow_,
+            "encoder": self.encoder_.to_state(),
+            "context_encoder": None if self.context_encoder_ is None else self.context_encoder_.to_state(),
+            "history": asdict(self.history_),
+            "choices": asdict(self.choices_),
+        }
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        params = dict(state["params"])
+        if params["flow"] is None:
+            params["flow"] = state["flow"]
+        estimator = cls(**params)
+        estimator.flow_ = state["flow"]
+        estimator.encoder_ = Encoder.from_state(state["encoder"])
+        context = state["context_encoder"]
+        estimator.context_encoder_ = None if context is None else Encoder.from_state(context)
+        history = {name: list(v) if isinstance(v, tuple) else v for name, v in state["history"].items()}
+        estimator.history_ = History(**history)
+        estimator.choices_ = Choices(**state["choices"])
+        estimator._remember_features(estimator.encoder_.schema)
+        return estimator
