@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -38,7 +39,7 @@ def require(dtype: np.dtype[Any]) -> None:
 
 def dtype_of(tree: Any) -> np.dtype[Any]:
     """The widest floating type among the leaves of a flow."""
-    floats = [leaf.dtype for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    floats = [leaf.dtype for leaf in jax.tree.leaves(tree) if eqx.is_inexact_array(leaf)]
     return np.dtype(np.result_type(*floats)) if floats else float_dtype(None)
 
 
@@ -46,6 +47,6 @@ def cast(tree: Any, dtype: DTypeLike) -> Any:
     """The same tree with every floating leaf in `dtype`."""
 
     def convert(leaf: Any) -> Any:
-        return leaf.astype(dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return leaf.astype(dtype) if eqx.is_inexact_array(leaf) else leaf
 
     return jax.tree.map(convert, tree)

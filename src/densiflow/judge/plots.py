@@ -1,7 +1,6 @@
 """Pictures of a fit: what was modelled beside what the model says, each a matplotlib figure.
 
-Data is grey, the model blue, the truth and what to look at orange. Figures are made without pyplot, so drawing
-changes no global state.
+Matplotlib is imported when a picture is drawn, and never through pyplot: drawing changes no global state.
 """
 
 import os
@@ -14,6 +13,18 @@ from numpy.typing import ArrayLike, NDArray
 from densiflow.atomic import written_whole
 from densiflow.errors import ArgumentError, ShapeError, TableError
 from densiflow.judge.regions import density_levels, plot_limits, smoothed_histogram
+from densiflow.judge.style import (
+    DATA,
+    DATA_SHADES,
+    DPI,
+    INK,
+    MODEL,
+    MODEL_SHADES,
+    TRUTH,
+    new_figure,
+    tidy,
+    title_at_left,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,10 +35,6 @@ if TYPE_CHECKING:
 Floats = NDArray[Any]
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
-DPI = 150
-INK, MUTED, DATA, MODEL, TRUTH = "#2b2f36", "#8a9099", "#7d848e", "#0072b2", "#d55e00"
-DATA_SHADES = ["#e0e3e7", "#b9bfc7"]
-MODEL_SHADES = ["#eaf3f9", "#cfe4f2", "#a3cbe5", "#6aadd5", "#3289c2", "#0b63a0", "#08406e"]
 REGIONS = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1)  # highest-density regions, one shade each
 SIGMAS = (0.865, 0.393)  # what 2 and 1 standard deviations hold of a normal in two dimensions
 MOST_DOTS = 4000  # more would only blacken a panel
@@ -36,11 +43,11 @@ MOST_DOTS = 4000  # more would only blacken a panel
 def corner(
     data: ArrayLike, samples: ArrayLike, names: Sequence[str], *, labels: tuple[str, str] = ("data", "samples")
 ) -> "Figure":
-    """Every column and every pair of columns: data shaded, samples as lines.
+    """Draw every column and every pair of columns: data shaded, samples as lines.
 
-    A pair shows the regions that hold 39 % and 86 % of the rows (1 and 2 standard deviations of a normal in two
+    A pair shows the regions that hold 39% and 86% of the rows (1 and 2 standard deviations of a normal in two
     dimensions), estimated alike for data and samples by a smoothed histogram, with single rows of data as dots.
-    Axes span the central 99 % of the data.
+    Axes span the central 99% of the data.
 
     Shapes: ``data`` (n, columns), ``samples`` (m, columns), ``names`` (columns,) with units where there are any, as in
     "u (mag)". Raises `ShapeError` if widths differ, `TableError` for a cell that is not finite.
@@ -53,12 +60,12 @@ def corner(
     data, samples = _checked(data, "data", columns), _checked(samples, "samples", columns)
     limits = [plot_limits(column) for column in data.T]
     size = 1.2 + 1.75 * columns
-    figure = _new_figure((size, size))
+    figure = new_figure((size, size))
     grid = figure.add_gridspec(columns, columns)
     for row in range(columns):
         for column in range(row + 1):
             axes = figure.add_subplot(grid[row, column])
-            _tidy(axes)
+            tidy(axes)
             axes.set_xlim(limits[column])
             if row == column:
                 _draw_column(axes, data[:, row], samples[:, row], limits[row])
@@ -82,7 +89,7 @@ def density_contours(
     resolution: int = 300,
     figure: "Figure | SubFigure | None" = None,
 ) -> "Figure | SubFigure":
-    """A density of two columns as nested highest-density regions, with data and samples in a panel beside it.
+    """Draw a density of two columns as nested highest-density regions, with data and samples in a panel beside it.
 
     Shares are of what lies inside the limits. The second panel is drawn when data or samples are given. Both
     columns have one scale, so a circle is round. Give part of another figure (``figure.subfigures``) to draw there.
@@ -102,25 +109,25 @@ def density_contours(
         raise ShapeError(f"names must name the 2 columns, got {len(names)}")
     points = {"data": data, "samples": samples}
     rows = {name: _checked(given, name, 2) for name, given in points.items() if given is not None}
-    figure = figure or _new_figure((9.2, 4.2) if rows else (5.2, 4.2))
+    figure = figure or new_figure((9.2, 4.2) if rows else (5.2, 4.2))
     panels = figure.subplots(1, 2 if rows else 1, squeeze=False)[0]
     _draw_density(figure, panels[0], log_density, limits, resolution)
     if rows:
         _draw_rows(panels[1], rows)
     for axes in panels:
-        _tidy(axes)
+        tidy(axes)
         axes.set(xlim=limits[0], ylim=limits[1], xlabel=names[0], ylabel=names[1], aspect="equal")
     if title is not None:
-        _title(panels[0], title)
+        title_at_left(panels[0], title)
     return figure
 
 
 def conditional_density(
     grid: ArrayLike, densities: ArrayLike, truths: ArrayLike, labels: Sequence[str], name: str
 ) -> "Figure":
-    """The conditional density of one column for several objects, a panel each, with the true value marked.
+    """Draw the conditional density of one column for several objects, a panel each, with the true value marked.
 
-    Heights are scaled panel by panel; the darker part is the region of highest density that holds 68 %.
+    Heights are scaled panel by panel; the darker part is the region of highest density that holds 68%.
 
     Shapes: ``grid`` (g,), evenly spaced and shared, or (k, g), one for each object; ``densities`` (k, g), per unit
     of the column; ``truths`` and ``labels`` (k,). Raises `ShapeError` where they do not fit each other,
@@ -128,7 +135,7 @@ def conditional_density(
 
     >>> grid = np.linspace(-3.0, 3.0, 101)
     >>> figure = conditional_density(grid, [np.exp(-grid**2 / 2)] * 2, [0.1, -0.4], ["first", "second"], "x (cm)")
-    >>> [axes.get_title(loc="left") for axes in figure.axes]
+    >>> [axes.gettitle_at_left(loc="left") for axes in figure.axes]
     ['first', 'second']
     """
     grid, densities, truths = np.asarray(grid, float), np.asarray(densities, float), np.asarray(truths, float)
@@ -141,16 +148,16 @@ def conditional_density(
         raise ShapeError(f"one truth and one label an object, got {len(truths)} and {len(labels)} for {len(densities)}")
     down = -(-len(densities) // 4)
     across = -(-len(densities) // down)
-    figure = _new_figure((0.4 + 2.5 * across, 0.9 + 1.7 * down))
+    figure = new_figure((0.4 + 2.5 * across, 0.9 + 1.7 * down))
     panels = figure.subplots(down, across, squeeze=False, sharex=grid.ndim == 1)
     for above, axes in zip(panels.ravel()[len(densities) - across :], panels.ravel()[len(densities) :], strict=False):
         axes.remove()
         above.tick_params(labelbottom=True)
     grids = np.broadcast_to(grid, densities.shape)
     for axes, points, density, truth, label in zip(panels.ravel(), grids, densities, truths, labels, strict=False):
-        _tidy(axes)
+        tidy(axes)
         _draw_conditional(axes, points, density, float(truth))
-        _title(axes, label)
+        title_at_left(axes, label)
     figure.supxlabel(name, fontsize=9, color=INK)
     handles = panels[0, 0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper right", ncols=3, frameon=False, fontsize=8, labelcolor=INK)
@@ -158,7 +165,7 @@ def conditional_density(
 
 
 def training_curve(history: "History") -> "Figure":
-    """Mean log-likelihood by epoch on training and held-out rows, with the epoch whose weights were kept.
+    """Draw the mean log-likelihood by epoch on training and held-out rows, with the epoch whose weights were kept.
 
     The axis spans the last nine tenths of training, so that a poor start does not flatten the rest. Raises
     `ArgumentError` for a history without an epoch.
@@ -170,9 +177,9 @@ def training_curve(history: "History") -> "Figure":
     """
     if not history.train:
         raise ArgumentError("there is no training curve to draw: the history holds no finished epoch")
-    figure = _new_figure((6.4, 3.6))
+    figure = new_figure((6.4, 3.6))
     axes = figure.add_subplot()
-    _tidy(axes)
+    tidy(axes)
     epochs = np.arange(1, len(history.train) + 1)
     axes.plot(epochs, history.train, color=DATA, linewidth=1.2, label="training rows")
     if history.validation:
@@ -197,29 +204,6 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
         raise ArgumentError(f"pictures are written as PNG: give a name that ends in .png, got {path}")
     with written_whole(path) as part:
         figure.savefig(part, format="png", dpi=DPI, facecolor="white")
-
-
-def _new_figure(size: tuple[float, float]) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _tidy(axes: "Axes") -> None:
-    """Thin grey frame on two sides, few small ticks."""
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set(color=MUTED, linewidth=0.8)
-    axes.tick_params(colors=INK, labelsize=7.5, width=0.8, length=3, color=MUTED)
-    axes.locator_params(nbins=4)
-    for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set(color=INK, fontsize=9)
-
-
-def _title(axes: "Axes", words: str) -> None:
-    axes.set_title(words, loc="left", fontsize=9, color=INK)
 
 
 def _checked(values: ArrayLike, name: str, columns: int) -> Floats:
@@ -250,7 +234,7 @@ def _draw_column(axes: "Axes", data: Floats, samples: Floats, limits: tuple[floa
         (samples, {"histtype": "step", "edgecolor": MODEL, "linewidth": 1.4}),
     ):
         inside = np.full(len(values), 1 / len(values) / (edges[1] - edges[0]))  # rows outside count in the total
-        axes.hist(values, bins=edges, weights=inside, **style)
+        axes.hist(values, bins=edges.tolist(), weights=inside, **style)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
 
@@ -286,9 +270,17 @@ def _corner_legend(figure: "Figure", labels: tuple[str, str], inside: bool) -> N
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    handles = [Patch(facecolor=DATA_SHADES[1], edgecolor=DATA, label=labels[0]), Line2D([], [], color=MODEL, label=labels[1])]
-    where = "upper right" if inside else "outside upper right"
-    figure.legend(handles=handles, loc=where, frameon=False, fontsize=10, labelcolor=INK)
+    handles = [
+        Patch(facecolor=DATA_SHADES[1], edgecolor=DATA, label=labels[0]),
+        Line2D([], [], color=MODEL, label=labels[1]),
+    ]
+    figure.legend(
+        handles=handles,
+        loc="upper right" if inside else "outside upper right",
+        frameon=False,
+        fontsize=10,
+        labelcolor=INK,
+    )
 
 
 def _draw_density(
@@ -320,13 +312,13 @@ def _draw_rows(axes: "Axes", rows: dict[str, Floats]) -> None:
         if name in rows:
             dots = _some(rows[name])
             axes.plot(dots[:, 0], dots[:, 1], ".", markeredgewidth=0, label=name, **look)
-    axes.legend(loc="upper right", frameon=False, fontsize=8, labelcolor=INK, markerscale=2)
+    axes.legend(loc="upper right", edgecolor="none", framealpha=0.9, fontsize=8, labelcolor=INK, markerscale=2)
 
 
 def _draw_conditional(axes: "Axes", grid: Floats, density: Floats, truth: float) -> None:
     (level,) = density_levels(density, (0.68,))
     axes.fill_between(grid, density, color=MODEL_SHADES[1], linewidth=0, label="density")
-    axes.fill_between(grid, density, where=density >= level, color=MODEL_SHADES[2], linewidth=0, label="densest 68 %")
+    axes.fill_between(grid, density, where=density >= level, color=MODEL_SHADES[2], linewidth=0, label="densest 68%")
     axes.plot(grid, density, color=MODEL, linewidth=1.3)
     axes.axvline(truth, color=TRUTH, linewidth=1.4, label="true value")
     axes.set_ylim(0, 1.08 * density.max())

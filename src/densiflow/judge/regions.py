@@ -12,7 +12,7 @@ Floats = NDArray[Any]
 
 
 def density_levels(density: Floats, masses: Sequence[float]) -> Floats:
-    r"""The heights at which the highest-density regions of a gridded density hold the given masses.
+    r"""Find the heights at which the highest-density regions of a gridded density hold the given masses.
 
     .. math:: t_m = \max \left\{ t : \sum_{g:\, p_g \ge t} p_g \ge m \sum_g p_g \right\}
 
@@ -48,7 +48,7 @@ def plot_limits(values: Floats, mass: float = 0.99, margin: float = 0.08) -> tup
     return float(low - width), float(high + width)
 
 
-def smoothed_histogram(rows: Floats, edges: tuple[Floats, Floats], blur: float = 1.5) -> Floats:
+def smoothed_histogram(rows: Floats, edges: Sequence[Floats], blur: float = 1.5) -> Floats:
     """Density of rows (n, 2) on the cells between `edges` (a + 1,) and (b + 1,): (a, b), blurred by `blur` cells."""
     from scipy.ndimage import gaussian_filter
 

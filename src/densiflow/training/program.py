@@ -62,7 +62,7 @@ def run(
         state, losses, broken = carry
         batch_context = None if context is None else context[k]
         value, gradient = jax.value_and_grad(loss)(state.trained, rest, x[k], batch_context, weight[k])
-        sound = jnp.isfinite(value) & jnp.isfinite(optax.global_norm(gradient))
+        sound = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
         moved = _moved(state, gradient, rates[k], decay)
         state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, state)
         return state, losses.at[k].set(value), broken + ~sound

@@ -1,5 +1,6 @@
 """What a person sees while a flow is trained: loss, held-out log-likelihood, time left."""
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -7,18 +8,24 @@ from typing import Any, Self
 
 from densiflow.training.history import History
 
+SECONDS_BETWEEN_LINES = 10.0  # where stderr is not a terminal
+
 
 class Progress:
-    """A line on stderr that follows training; nothing at all unless `verbose`, or stderr is a terminal for None."""
+    """A line on stderr that follows training, on a terminal one that renews itself, elsewhere one now and then.
+
+    Shown if `verbose`; None shows it on a terminal only.
+    """
 
     def __init__(self, verbose: bool | None, max_epochs: int | None, patience: int | None) -> None:
         self.shown = sys.stderr.isatty() if verbose is None else verbose
         self.max_epochs, self.patience = max_epochs, patience
         self.started = time.monotonic()
+        self.printed = -math.inf
         self.status: Any = None
 
     def __enter__(self) -> Self:
-        if self.shown:
+        if self.shown and sys.stderr.isatty():
             from rich.console import Console
 
             self.status = Console(stderr=True, highlight=False).status("training: compiling")
@@ -33,6 +40,9 @@ class Progress:
         """Show where training is; `done` counts epochs and parts of one."""
         if self.status is not None:
             self.status.update(self.line(history, done))
+        elif self.shown and time.monotonic() - self.printed > SECONDS_BETWEEN_LINES:
+            print(self.line(history, done), file=sys.stderr, flush=True)
+            self.printed = time.monotonic()
 
     def line(self, history: History, done: float) -> str:
         """One line: epoch, log-likelihoods, time left."""

@@ -1,0 +1,180 @@
+"""Any container of a table to a float64 matrix, and a matrix back to the container.
+
+Containers: 2-D numpy arrays (and nested lists, or whatever turns into an array), pandas and polars data frames,
+arrow tables.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densiflow.errors import TableError
+from densiflow.table import cells, refusals
+from densiflow.table.columns.base import Floats
+from densiflow.table.dtypes import narrowed, numpy_dtype
+from densiflow.table.refusals import listed
+from densiflow.table.schema import Container, Schema, check_columns
+
+
+def read(table: Any, what: str = "the table") -> tuple[Schema, Floats]:
+    """A table's schema and its cells as a float64 matrix (n, d), which may share the table's memory.
+
+    ``what`` names the table in messages. Raises `TableError` for something that is not a table, for no rows or no
+    columns, for two columns of one name, for a column that does not hold integers or floats (text, booleans, dates,
+    categories, decimals, nested values), and for a cell that is NaN, null or infinite.
+
+    >>> read([[1, 2], [3, 4]])
+    (Schema(names=None, dtypes=('int64', 'int64'), container='numpy', labels=None), array([[1., 2.],
+           [3., 4.]]))
+    """
+    schema, body = _opened(table, what)
+    return schema, _matrix(schema, body, what)
+
+
+def matching(schema: Schema, table: Any, what: str = "the table") -> Floats:
+    """The cells of a table (n, d) that has the fitted schema's columns, in their order.
+
+    Where one side has no names the widths must agree. Raises `TableError` as `read` does, and for columns that are
+    missing, superfluous or in another order.
+    """
+    found, body = _opened(table, what)
+    check_columns(schema, found, what)
+    return _matrix(found, body, what)
+
+
+def check_fit(schema: Schema, matrix: Floats, weight: Floats | None = None, what: str = "the table") -> None:
+    """Raise `TableError` for what can be scored but not fitted: a single row, a constant column.
+
+    Rows of weight zero do not count.
+    """
+    matrix = matrix if weight is None else matrix[weight > 0]
+    refusals.refuse_single_row(what, len(matrix))
+    refusals.refuse_constant(what, schema.spoken, matrix)
+
+
+def build(schema: Schema, matrix: Floats) -> Any:
+    """A matrix (n, d) as the fitted container, with its column names and types.
+
+    Integer columns are rounded and clipped to what their type holds. Where the fitted library is not installed the
+    table is an arrow table.
+    """
+    if schema.container == "numpy":
+        return narrowed(matrix, numpy_dtype(schema.dtypes[0]))
+    columns = [narrowed(column, numpy_dtype(dtype)) for column, dtype in zip(matrix.T, schema.dtypes, strict=True)]
+    library = None if schema.container == "arrow" else _library(schema.container)
+    if library is None:
+        return _arrow(schema, columns)
+    return _pandas(library, schema, columns) if schema.container == "pandas" else _polars(library, schema, columns)
+
+
+def build_named(names: Sequence[str], matrix: Floats, container: Container) -> Any:
+    """A matrix (n, d) as float64 columns of these names; a numpy container has no names.
+
+    >>> build_named(["z0"], np.zeros((2, 1)), "arrow").column_names
+    ['z0']
+    """
+    dtype = {"polars": "Float64", "arrow": "double"}.get(container, "float64")
+    return build(Schema(tuple(names), (dtype,) * len(names), container), matrix)
+
+
+def container_of(table: Any) -> Container:
+    """Which of the containers this is; whatever is not a data frame counts as an array."""
+    from narwhals import dependencies
+
+    if dependencies.is_pandas_dataframe(table):
+        return "pandas"
+    if dependencies.is_polars_dataframe(table):
+        return "polars"
+    return "arrow" if dependencies.is_pyarrow_table(table) else "numpy"
+
+
+def _opened(table: Any, what: str) -> tuple[Schema, Any]:
+    """The schema, and an array or a narwhals frame whose cells are not looked at yet."""
+    import narwhals as nw
+
+    table = nw.to_native(table, pass_through=True)
+    container = container_of(table)
+    if container == "numpy":
+        array = _array(table, what)
+        refusals.refuse_shape(what, array.shape)
+        return Schema(None, (array.dtype.name,) * array.shape[1], container), array
+    refusals.refuse_shape(what, table.shape)
+    if container == "arrow":
+        keys, dtypes = table.column_names, table.schema.types
+    else:
+        keys, dtypes = list(table.columns), table.dtypes
+    names, labels = _names(keys, what)
+    schema = Schema(names, tuple(str(dtype) for dtype in dtypes), container, labels)
+    return schema, nw.from_native(table, eager_only=True)
+
+
+def _array(table: Any, what: str) -> NDArray[Any]:
+    """Something that is not a data frame as an array; `TableError` if it can't be one."""
+    if hasattr(table, "toarray") and hasattr(table, "nnz"):
+        refusals.refuse_sparse(what)
+    if np.ma.is_masked(table):
+        filled: NDArray[Any] = table.astype(np.float64).filled(np.nan)
+        return filled
+    if not (isinstance(table, list | tuple) or hasattr(table, "__array__")):
+        hint = "; collect it first" if hasattr(table, "collect") else ""
+        raise TableError(
+            f"{what} must be a pandas or polars data frame, an arrow table or a 2-D array, "
+            f"got {type(table).__module__}.{type(table).__qualname__}{hint}"
+        )
+    try:
+        array = np.asarray(table)
+    except ValueError:
+        raise TableError(f"{what} must have rows of equal length, got a ragged list") from None
+    # numpy turns the numbers beside a text into text as well
+    return np.asarray(table, object) if array.dtype.kind in "US" and isinstance(table, list | tuple) else array
+
+
+def _names(keys: Sequence[Any], what: str) -> tuple[tuple[str, ...] | None, tuple[int, ...] | None]:
+    """Column names, or None and integer labels; `TableError` for anything else, or for the same twice."""
+    refusals.refuse_duplicates(what, keys)
+    if all(isinstance(key, str) for key in keys):
+        return tuple(str(key) for key in keys), None
+    if all(isinstance(key, int | np.integer) and not isinstance(key, bool) for key in keys):
+        return None, tuple(int(key) for key in keys)
+    kinds = ", ".join(sorted({type(key).__name__ for key in keys}))
+    raise TableError(f"column names of {what} must be all text or all integers, got {kinds}: {listed(keys)}")
+
+
+def _matrix(schema: Schema, body: Any, what: str) -> Floats:
+    """Every cell in float64 (n, d), finite."""
+    spoken = schema.spoken
+    if isinstance(body, np.ndarray):
+        matrix = cells.of_array(body, spoken, what)
+    else:
+        matrix = np.empty(body.shape)
+        for i, (dtype, label) in enumerate(zip(schema.dtypes, spoken, strict=True)):
+            matrix[:, i] = cells.of_series(body[:, i], dtype, label, what)
+    refusals.refuse_missing(what, spoken, matrix)
+    return matrix
+
+
+def _library(name: str) -> Any:
+    """The data frame library of that name, None where it is not installed."""
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+def _pandas(pandas: Any, schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
+    series = [pandas.Series(column).astype(dtype) for column, dtype in zip(columns, schema.dtypes, strict=True)]
+    return pandas.DataFrame(dict(zip(schema.keys, series, strict=True)))
+
+
+def _polars(polars: Any, schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
+    named = zip(schema.keys, columns, schema.dtypes, strict=True)
+    return polars.DataFrame([polars.Series(name, column).cast(getattr(polars, dtype)) for name, column, dtype in named])
+
+
+def _arrow(schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
+    import pyarrow
+
+    return pyarrow.table({str(key): pyarrow.array(column) for key, column in zip(schema.keys, columns, strict=True)})
