@@ -1,6 +1,7 @@
 """The shipped table, the baselines and the pictures."""
 
-import threading
+import subprocess
+import sys
 from importlib.resources import files
 
 import numpy as np
@@ -188,14 +189,29 @@ def test_one_picture_has_one_file(rows, tmp_path):
     assert (tmp_path / "first.png").read_bytes() == (tmp_path / "second.png").read_bytes()
 
 
-def test_drawing_leaves_matplotlibs_global_state_alone(rows):
-    import matplotlib
+def test_drawing_loads_no_pyplot_and_importing_no_matplotlib():
+    code = """
+import sys
+from densiflow import judge
+heavy = {"jax", "matplotlib", "scipy", "sklearn"} & set(sys.modules)
+judge.density_contours(lambda x: -(x**2).sum(axis=1), ((-3, 3), (-3, 3)), ["a", "b"], resolution=20)
+print(heavy, "matplotlib.pyplot" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["set()", "False"]
 
-    before = dict(matplotlib.rcParams)
-    drawn = threading.Thread(target=density_and_rows, args=(rows,))  # pyplot would warn outside the main thread
-    drawn.start()
-    drawn.join()
-    assert dict(matplotlib.rcParams) == before
+
+def test_true_values_outside_the_grid_are_still_seen():
+    grid = np.linspace(0, 1, 11)
+    figure = judge.conditional_density(grid, np.ones((3, 11)), [-5.0, 9.0, 0.5], list("abc"), "x")
+    for axes in figure.axes:
+        low, high = axes.get_xlim()
+        assert low <= -5.0 < 9.0 <= high
+
+
+def test_a_corner_of_a_bad_fit_is_drawn(rows):
+    assert len(judge.corner(rows, rows + 1e3, list("abc")).axes) == 6
+    assert len(judge.corner(rows * [1, 0, 1], rows, list("abc")).axes) == 6
 
 
 def test_a_density_is_drawn_into_part_of_a_figure():

@@ -38,3 +38,12 @@ def context_names(model: Any) -> list[str]:
     """The names of the context columns of a fitted model, none if it takes no context."""
     encoder = model.context_encoder_
     return [] if encoder is None or encoder.schema.names is None else list(encoder.schema.names)
+
+
+def check_table_output(path: str) -> None:
+    """Raise at once for a table's file that could not be written after the work."""
+    from densiflow.atomic import check_writable
+    from densiflow.table.files import check_ending
+
+    check_ending(path)
+    check_writable(path)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from densiflow.cli.options import context_names, fitted_table
+from densiflow.cli.options import check_table_output, context_names, fitted_table
 from densiflow.errors import ArgumentError, ContextError
 
 
@@ -22,7 +22,7 @@ def sample(
     from densiflow.table import files
 
     density = fitted_table(model)
-    files.check_output(out)
+    check_table_output(out)
     context = _context(context_names(density), given or [])
     files.write_file(density.sample(rows, context=context, random_state=seed), out)
     print(f"{out}: {rows} rows")

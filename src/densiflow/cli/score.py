@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from densiflow.cli.options import context_names, fitted_table
+from densiflow.cli.options import check_table_output, context_names, fitted_table
 from densiflow.errors import TableError
 
 COLUMN = "log_density"
@@ -21,7 +21,7 @@ def score(
     from densiflow.table import files
 
     density = fitted_table(model)
-    files.check_output(out)
+    check_table_output(out)
     rows = files.read_file(table)
     if COLUMN in rows.column_names:
         raise TableError(f"{table} already has a column {COLUMN!r}; rename or drop it first")

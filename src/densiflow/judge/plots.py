@@ -45,9 +45,9 @@ def corner(
 ) -> "Figure":
     """Draw every column and every pair of columns: data shaded, samples as lines.
 
-    A pair shows the regions that hold 39% and 86% of the rows (1 and 2 standard deviations of a normal in two
-    dimensions), estimated alike for data and samples by a smoothed histogram, with single rows of data as dots.
-    Axes span the central 99% of the data.
+    A pair shows the regions that hold 39% and 86% of the rows in its panel (1 and 2 standard deviations of a normal
+    in two dimensions), estimated alike for data and samples by a smoothed histogram, and rows of data outside them
+    as dots. Axes span the central 99% of the data.
 
     Shapes: ``data`` (n, columns), ``samples`` (m, columns), ``names`` (columns,) with units where there are any, as in
     "u (mag)". Raises `ShapeError` if widths differ, `TableError` for a cell that is not finite.
@@ -100,10 +100,7 @@ def density_contours(
 
     Source: Hyndman 1996, "Computing and graphing highest density regions".
 
-    >>> limits = ((-3.0, 3.0), (-3.0, 3.0))
-    >>> figure = density_contours(lambda x: -0.5 * (x**2).sum(axis=1), limits, ["a", "b"], resolution=50)
-    >>> len(figure.axes)  # the density and its colour bar
-    2
+    >>> figure = density_contours(lambda x: -0.5 * (x**2).sum(axis=1), ((-3, 3), (-3, 3)), ["a", "b"])
     """
     if len(names) != 2:
         raise ShapeError(f"names must name the 2 columns, got {len(names)}")
@@ -135,13 +132,13 @@ def conditional_density(
 
     >>> grid = np.linspace(-3.0, 3.0, 101)
     >>> figure = conditional_density(grid, [np.exp(-grid**2 / 2)] * 2, [0.1, -0.4], ["first", "second"], "x (cm)")
-    >>> [axes.gettitle_at_left(loc="left") for axes in figure.axes]
+    >>> [axes.get_title(loc="left") for axes in figure.axes]
     ['first', 'second']
     """
     grid, densities, truths = np.asarray(grid, float), np.asarray(densities, float), np.asarray(truths, float)
-    if densities.ndim != 2 or grid.shape not in (densities.shape, densities.shape[1:]):
+    if densities.ndim != 2 or not densities.size or grid.shape not in (densities.shape, densities.shape[1:]):
         raise ShapeError(
-            f"densities must have shape (objects, grid points) and grid the same or (grid points,), "
+            f"densities must have shape (objects, grid points), none of them 0, and grid the same or (grid points,), "
             f"got {densities.shape} and {grid.shape}"
         )
     if not len(densities) == len(truths) == len(labels):
@@ -191,6 +188,7 @@ def training_curve(history: "History") -> "Figure":
     if settled.size:
         axes.set_ylim(plot_limits(settled, mass=1.0))
     axes.set(xlim=(0, len(epochs) + 1), xlabel="epoch", ylabel="mean log-likelihood (nats a row)")
+    axes.locator_params(axis="x", integer=True)
     axes.legend(loc="lower right", edgecolor="none", framealpha=1.0, fontsize=8, labelcolor=INK)
     return figure
 
@@ -248,7 +246,8 @@ def _draw_pair(axes: "Axes", data: Floats, samples: Floats, limits: Limits) -> N
     density = smoothed_histogram(data, edges).T
     axes.contourf(*middles, density, levels=[*density_levels(density, SIGMAS), np.inf], colors=DATA_SHADES)
     density = smoothed_histogram(samples, edges).T
-    axes.contour(*middles, density, levels=density_levels(density, SIGMAS), colors=MODEL, linewidths=[1.0, 1.4])
+    if density.any():  # samples of a bad fit may all lie elsewhere
+        axes.contour(*middles, density, levels=density_levels(density, SIGMAS), colors=MODEL, linewidths=[1.0, 1.4])
 
 
 def _beyond(limits: tuple[float, float], cells: int, more: int = 4) -> Floats:
@@ -322,7 +321,7 @@ def _draw_conditional(axes: "Axes", grid: Floats, density: Floats, truth: float)
     axes.plot(grid, density, color=MODEL, linewidth=1.3)
     axes.axvline(truth, color=TRUTH, linewidth=1.4, label="true value")
     axes.set_ylim(0, 1.08 * density.max())
-    axes.set_xlim(min(grid[0], truth), max(grid[-1], truth))
+    axes.margins(x=0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
 

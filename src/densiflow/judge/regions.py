@@ -49,9 +49,9 @@ def plot_limits(values: Floats, mass: float = 0.99, margin: float = 0.08) -> tup
 
 
 def smoothed_histogram(rows: Floats, edges: Sequence[Floats], blur: float = 1.5) -> Floats:
-    """Density of rows (n, 2) on the cells between `edges` (a + 1,) and (b + 1,): (a, b), blurred by `blur` cells."""
+    """Count rows (n, 2) in the cells between `edges` (a + 1,) and (b + 1,): (a, b), blurred by `blur` cells."""
     from scipy.ndimage import gaussian_filter
 
-    counts, _, _ = np.histogram2d(rows[:, 0], rows[:, 1], bins=edges, density=True)
+    counts, _, _ = np.histogram2d(rows[:, 0], rows[:, 1], bins=list(edges))
     blurred: Floats = gaussian_filter(counts, blur, mode="constant")
     return blurred
