@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import pyarrow
 
 ENDINGS = (".csv", ".parquet")
-LARGEST_BLOCK = 2**31 - 1  # bytes; the most that arrow reads at once
 
 
 def check_ending(path: str | os.PathLike[str]) -> str:
@@ -89,11 +88,9 @@ def select(table: "pyarrow.Table", names: Sequence[str]) -> "pyarrow.Table":
 
 
 def _read_csv(path: str | os.PathLike[str]) -> "pyarrow.Table":
-    from pyarrow.csv import ReadOptions, read_csv
+    from pyarrow.csv import read_csv
 
-    # arrow settles column types by the first block: integers there and a fraction further on would be an error
-    block = min(max(Path(path).stat().st_size, 1) + 1, LARGEST_BLOCK)
-    return read_csv(os.fspath(path), read_options=ReadOptions(block_size=block))
+    return read_csv(os.fspath(path))
 
 
 def _read_parquet(path: str | os.PathLike[str]) -> "pyarrow.Table":

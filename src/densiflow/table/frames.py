@@ -16,7 +16,8 @@ from densiflow.table import cells, refusals
 from densiflow.table.columns.base import Floats
 from densiflow.table.dtypes import narrowed, numpy_dtype
 from densiflow.table.refusals import listed
-from densiflow.table.schema import Container, Schema, check_columns
+from densiflow.table.schema import Container, check_columns
+from densiflow.table.schema import Schema as Schema
 
 
 def read(table: Any, what: str = "the table") -> tuple[Schema, Floats]:
@@ -118,11 +119,12 @@ def _array(table: Any, what: str) -> NDArray[Any]:
     if np.ma.is_masked(table):
         filled: NDArray[Any] = table.astype(np.float64).filled(np.nan)
         return filled
-    if not (isinstance(table, list | tuple) or hasattr(table, "__array__")):
+    named = hasattr(table, "__arrow_c_array__")  # an arrow batch turns into an array that has lost its names
+    if named or not (isinstance(table, list | tuple) or hasattr(table, "__array__")):
         hint = "; collect it first" if hasattr(table, "collect") else ""
         raise TableError(
             f"{what} must be a pandas or polars data frame, an arrow table or a 2-D array, "
-            f"got {type(table).__module__}.{type(table).__qualname__}{hint}"
+            f"got {type(table).__name__}{hint}"
         )
     try:
         array = np.asarray(table)

@@ -85,9 +85,9 @@ def refuse_missing(what: str, labels: Sequence[str], matrix: Floats) -> None:
         return
     row, column = (int(index) for index in np.argwhere(bad)[0])
     cell = matrix[row, column]
-    holds = "no number (NaN or null)" if np.isnan(cell) else f"{cell}"
+    holds = "NaN or null" if np.isnan(cell) else f"{cell}"
     raise TableError(
-        f"{what} must be finite, but {labels[column]}, row {row} holds {holds} ({bad.sum()} such cells in all); "
+        f"{what} must be finite, but {labels[column]}, row {row} holds {holds} (such cells: {bad.sum()}); "
         f"drop or fill them"
     )
 
@@ -111,7 +111,8 @@ def refuse_constant(what: str, labels: Sequence[str], matrix: Floats) -> None:
 
 def shown(value: Any) -> str:
     """A value on one line, shortened."""
-    return " ".join(reprlib.repr(value).split())
+    plain = value.item() if isinstance(value, np.generic) else value
+    return " ".join(reprlib.repr(plain).split())
 
 
 def listed(names: Iterable[Any]) -> str:
