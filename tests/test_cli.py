@@ -108,7 +108,10 @@ MISTAKES = {
     "context missing": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv"], ["missing: c", "--given c="]),
     "context superfluous": (["sample", "PLAIN", "--rows", "3", "--out", "OUT.csv", "--given", "c=1"], ["no context"]),
     "context unknown": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "q=1"], ["'q'", "c"]),
-    "given without value": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c"], ["NAME=VALUE"]),
+    "given without value": (
+        ["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c"],
+        ["NAME=VALUE"],
+    ),
     "given text": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c=x"], ["number", "'x'"]),
     "rows": (["sample", "PLAIN", "--rows", "0", "--out", "OUT.csv"], ["--rows"]),
 }
@@ -143,11 +146,14 @@ def test_mistakes_are_one_line_and_exit_2(folder, tmp_path, mistake, capsys):
 def test_the_command_is_light_and_its_exit_code_is_the_process():
     script = (
         "import sys; from densiflow.cli import main; code = main(['--help']); "
-        "heavy = {'jax', 'sklearn', 'pyarrow', 'numpy', 'matplotlib'} & set(sys.modules); sys.exit(f'{heavy}' if heavy else code)"
+        "heavy = {'jax', 'sklearn', 'pyarrow', 'numpy', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(f'{heavy}' if heavy else code)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "fit" in done.stdout
-    wrong = subprocess.run([sys.executable, "-m", "densiflow.cli", "nothing"], capture_output=True, text=True, check=False)
+    wrong = subprocess.run(
+        [sys.executable, "-m", "densiflow.cli", "nothing"], capture_output=True, text=True, check=False
+    )
     assert wrong.returncode == 2
     assert "Traceback" not in wrong.stderr

@@ -43,7 +43,9 @@ def containers(X):
     return {
         "numpy": X,
         "pandas": pd.DataFrame(X, columns=names).astype({"c": "float32"}),
-        "polars": pl.DataFrame({name: X[:, j] for j, name in enumerate(names)}).with_columns(pl.col("a").cast(pl.Int64)),
+        "polars": pl.DataFrame({name: X[:, j] for j, name in enumerate(names)}).with_columns(
+            pl.col("a").cast(pl.Int64)
+        ),
         "arrow": pa.table({name: X[:, j] for j, name in enumerate(names)}),
     }
 
@@ -211,15 +213,19 @@ COLUMNS = ["a", "b", "c"]
         (lambda X: FlowDensity().fit(X[:1]), TableError, ["1 sample"]),
         (lambda X: FlowDensity().fit(X[:, 0]), TableError, ["(300, 1)"]),
         (lambda X: FlowDensity().fit(pd.DataFrame({"t": ["x", "y"]})), TableError, ["'t'", "text"]),
-        (lambda X: FlowDensity().fit(np.where(X == X[5, 1], np.nan, X)), TableError, ["row 5", "column 1"]),
-        (lambda X: FlowDensity().fit(np.where(X == X[7, 2], np.inf, X)), TableError, ["row 7", "column 2", "inf"]),
+        (lambda X: FlowDensity().fit(np.where(X[5, 1] == X, np.nan, X)), TableError, ["row 5", "column 1"]),
+        (lambda X: FlowDensity().fit(np.where(X[7, 2] == X, np.inf, X)), TableError, ["row 7", "column 2", "inf"]),
         (lambda X: FlowDensity().fit(X * [1, 0, 1]), TableError, ["column 1", "constant", "0.0"]),
         (lambda X: FlowDensity().fit(pd.DataFrame(X, columns=["a", "b", "a"])), TableError, ["'a'"]),
         (lambda X: FlowDensity().fit(X, sample_weight=-np.ones(300)), WeightError, ["row 0", "-1.0"]),
         (lambda X: FlowDensity().fit(X, sample_weight=np.ones(3)), WeightError, ["(300,)", "(3,)"]),
         (lambda X: FlowDensity().fit(X, context=X[:5]), ContextError, ["300", "5"]),
         (lambda X: FlowDensity("spline").fit(X), ArgumentError, ["maf", "'spline'"]),
-        (lambda X: FlowDensity(columns={"a": "count"}).fit(pd.DataFrame(X, columns=COLUMNS)), ArgumentError, ["'count'"]),
+        (
+            lambda X: FlowDensity(columns={"a": "count"}).fit(pd.DataFrame(X, columns=COLUMNS)),
+            ArgumentError,
+            ["'count'"],
+        ),
         (lambda X: FlowDensity(random_state="x").fit(X), ArgumentError, ["random_state"]),
         (lambda X: FlowDensity(max_epochs=None, patience=None).fit(X), ArgumentError, ["never end"]),
     ],

@@ -3,6 +3,7 @@
 import datetime
 import decimal
 import json
+import math
 import subprocess
 import sys
 
@@ -94,7 +95,10 @@ BAD = {
     "binary": (lambda: pa.table({"a": [b"x"]}), ["column 'a'", "binary"]),
     "complex": (lambda: NUMBERS + 1j, ["Complex data not supported", "column 0"]),
     "complex, pandas": (lambda: pd.DataFrame({"a": [1 + 1j]}), ["Complex data not supported", "'a'"]),
-    "NaN": (lambda: np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, 1.0]]), ["column 1", "row 1", "NaN", "such cells: 2"]),
+    "NaN": (
+        lambda: np.array([[1.0, 2.0], [3.0, np.nan], [np.nan, 1.0]]),
+        ["column 1", "row 1", "NaN", "such cells: 2"],
+    ),
     "infinite": (lambda: np.array([[1.0, -np.inf]]), ["column 1", "row 0", "-inf", "such cells: 1"]),
     "null, pandas": (lambda: pd.DataFrame({"a": pd.array([1, None], dtype="Int64")}), ["'a'", "row 1", "null"]),
     "null, pandas objects": (lambda: pd.DataFrame({"a": pd.Series([1, None], dtype=object)}), ["'a'", "row 1", "null"]),
@@ -143,6 +147,12 @@ def test_tables_that_do_not_match_are_refused_in_words(schema, table, words):
     text = message_of(TableError, matching, read(schema)[0], table, "X")
     for word in words:
         assert word in text
+
+
+def test_a_wrong_width_is_told_in_the_words_scikit_learn_expects():
+    schema, narrow = read(NUMBERS)[0], NUMBERS[:, :1]
+    assert message_of(TableError, matching, schema, narrow).startswith("X has 1 features, but densiflow is expecting 2")
+    assert message_of(TableError, matching, schema, narrow, "the context").startswith("the context has 1 features")
 
 
 @pytest.mark.parametrize("table", [NUMBERS, pl.DataFrame(NUMBERS, ["a", "b"]), pd.DataFrame(NUMBERS)])
@@ -408,12 +418,16 @@ def test_real_without_spread_or_beside_rows_of_no_weight():
     assert Real.fit(np.array([1.0, 3.0, 1e300]), weight) == Real(2.0, 1.0)
 
 
-def test_real_far_from_zero_keeps_its_digits():
-    values = 1.7e9 + np.random.default_rng(0).normal(size=1000) * 1e-3
-    column = Real.fit(values, np.ones(1000))
-    exact = np.longdouble(values)
-    assert abs(column.shift - float(exact.mean())) <= np.spacing(1.7e9)
-    assert column.scale == pytest.approx(float(exact.std()), rel=1e-6)
+@pytest.mark.parametrize("seed", range(5))
+def test_real_far_from_zero_keeps_its_digits(seed):
+    rng = np.random.default_rng(seed)
+    values, weight = 1.7e9 + 1e-3 * rng.normal(size=1000), rng.exponential(size=1000)
+    column = Real.fit(values, weight)
+    beyond = values - 1.7e9  # exact
+    mean = math.fsum(weight * beyond) / math.fsum(weight)
+    assert abs(column.shift - 1.7e9 - mean) <= 0.5 * np.spacing(1.7e9)  # half a unit in the last place
+    spread = math.fsum(weight * (beyond - mean) ** 2) / math.fsum(weight)
+    assert column.scale == pytest.approx(math.sqrt(spread), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", COLUMNS)

@@ -11,7 +11,15 @@ import numpy as np
 import pytest
 
 from densiflow import Flow, bases, bijections, recipes, training
-from densiflow.errors import ArgumentError, ContextError, ShapeError, TableError, TrainingError, TrainingWarning, WeightError
+from densiflow.errors import (
+    ArgumentError,
+    ContextError,
+    ShapeError,
+    TableError,
+    TrainingError,
+    TrainingWarning,
+    WeightError,
+)
 from densiflow.fixed import partition
 from densiflow.training import program
 from densiflow.training import rows as training_rows

@@ -1,20 +1,4 @@
-"""Every error a user can meet. All are `DensiflowError`, and also the built-in class that scikit-learn expects.
-
-    DensiflowError
-     ├── ShapeError (ValueError)            an array of the wrong shape
-     ├── ContextError (ValueError)          a context missing, superfluous or of the wrong width
-     ├── ArgumentError (ValueError)         an option that is not one of those offered
-     ├── KeyTypeError (TypeError)           something that is not a JAX random key
-     ├── PrecisionError (ValueError)        float64 asked for while JAX has it switched off
-     ├── TableError (ValueError)            a table, a column or a cell that can't be used
-     ├── WeightError (ValueError)           sample weights that can't be used
-     ├── TrainingError (ArithmeticError)    training found no finite log-likelihood
-     ├── ModelFileError (ValueError)        a file that is not a readable model
-     │    ├── NewerFormatError              a model written by a later densiflow
-     │    └── UnregisteredClassError        a class that model files do not know
-     ├── MissingFileError (FileNotFoundError)  a file that is not there
-     └── OutputPathError (OSError)          a path that can't be written
-"""
+"""Every error a user can meet. All are `DensiflowError`, and also the built-in class that scikit-learn expects."""
 
 
 class DensiflowError(Exception):

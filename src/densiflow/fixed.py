@@ -1,6 +1,6 @@
 """Numbers that belong to a flow but are not learned: standardisation, the parameters of a base."""
 
-from typing import Any, TypeVar, cast, final
+from typing import Any, TypeVar, final
 
 import equinox as eqx
 import jax
@@ -36,9 +36,10 @@ def partition(tree: T) -> tuple[T, T]:
         return eqx.is_inexact_array(node)
 
     where = jax.tree.map(trained, tree, is_leaf=lambda node: isinstance(node, Fixed))
-    return cast(tuple[T, T], eqx.partition(tree, where))
+    trained_part, rest = eqx.partition(tree, where)
+    return trained_part, rest
 
 
 def combine(trained: T, rest: T) -> T:
     """Undo `partition`."""
-    return cast(T, eqx.combine(trained, rest))
+    return eqx.combine(trained, rest)

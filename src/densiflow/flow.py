@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from densiflow import precision, rows
 from densiflow.bases.base import Base
@@ -151,13 +151,13 @@ class Flow(eqx.Module):
         precision.require(self.dtype)
         if n < 0:
             raise ArgumentError(f"the number of samples must be at least 0, got {n}")
-        batch: tuple[int, ...] = (n, *np.shape(context)[:-1])
+        batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
         traced = rows.is_traced(self, key, context)
         xp: Any = jnp if traced else np
         index = xp.arange(int(np.prod(batch)), dtype=xp.uint32)
         if context is not None:
-            context = xp.asarray(context, self.dtype)
-            context = xp.broadcast_to(context, (*batch, context.shape[-1])).reshape(-1, context.shape[-1])
+            width = self.context_dim
+            context = xp.broadcast_to(xp.asarray(context, self.dtype), (*batch, width)).reshape(-1, width)
         if traced:
             out = compiled(self, key, index, context)
         else:
@@ -186,7 +186,7 @@ class Flow(eqx.Module):
         return jax.vmap(self.base.log_prob)(z, context if self.base.context_dim else None)
 
 
-def _standardising(x: ArrayLike, weight: ArrayLike | None, dtype: Any) -> Elementwise:
+def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:
     """The affine map that takes (weighted) rows to mean 0 and standard deviation 1, computed in float64."""
     x = np.asarray(x, np.float64)
     mean = np.average(x, axis=0, weights=weight)

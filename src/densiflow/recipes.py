@@ -118,11 +118,12 @@ def maf(
     >>> flow.sample(jax.random.key(1), 5, context=jnp.array([0.5])).shape
     (5, 2)
     """
-    rows.check_key(key) if not rows.is_traced(key) else None
+    if not rows.is_traced(key):
+        rows.check_key(key)
     _check_count("dim", dim, 1)
     _check_count("context_dim", context_dim, 0)
     _check_count("layers", layers, 1)
-    if not isinstance(hidden, Sequence) or isinstance(hidden, str):
+    if not isinstance(hidden, Sequence):
         raise ArgumentError(f"hidden must be a sequence of widths such as (128, 128), got {hidden!r}")
     for width in hidden:
         _check_count("every hidden width", width, 1)

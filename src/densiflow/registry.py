@@ -29,7 +29,9 @@ def named(name: str) -> type[Any]:
     """The class of that name; `UnregisteredClassError` if there is none."""
     found = classes()
     if name not in found:
-        raise UnregisteredClassError(f"{name!r} is not a class that model files know; known: {', '.join(sorted(found))}")
+        raise UnregisteredClassError(
+            f"{name!r} is not a class that model files know; known: {', '.join(sorted(found))}"
+        )
     return found[name]
 
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from densiflow.errors import ContextError, KeyTypeError, ShapeError
 
@@ -49,27 +49,24 @@ def check_key(key: Any) -> None:
         raise KeyTypeError(f"expected a JAX random key, such as jax.random.key(0), got {type(key).__name__}: {key!r}")
 
 
-def flatten(
-    x: ArrayLike, context: ArrayLike | None, dtype: Any, xp: Any
-) -> tuple[tuple[int, ...], Array, Array | None]:
-    """Broadcast leading axes as numpy does: ``(batch shape, x (n, dim), context (n, c) or None)``."""
-    x = xp.asarray(x, dtype)
+def flatten(x: ArrayLike, context: ArrayLike | None, dtype: Any, xp: Any) -> tuple[tuple[int, ...], Any, Any]:
+    """Broadcast leading axes as numpy does: ``(batch shape, x (n, dim), context (n, c) or None)``, in `xp`."""
+    rows = xp.asarray(x, dtype)
     if context is None:
-        return x.shape[:-1], x.reshape(-1, x.shape[-1]), None
-    context = xp.asarray(context, dtype)
+        return rows.shape[:-1], rows.reshape(-1, rows.shape[-1]), None
+    given = xp.asarray(context, dtype)
     try:
-        batch = np.broadcast_shapes(x.shape[:-1], context.shape[:-1])
+        batch = np.broadcast_shapes(rows.shape[:-1], given.shape[:-1])
     except ValueError:
         raise ShapeError(
-            f"leading axes of x {x.shape} and context {context.shape} do not broadcast: give one context row, "
+            f"leading axes of x {rows.shape} and context {given.shape} do not broadcast: give one context row, "
             f"or one for each row of x"
         ) from None
-    x = xp.broadcast_to(x, (*batch, x.shape[-1])).reshape(-1, x.shape[-1])
-    context = xp.broadcast_to(context, (*batch, context.shape[-1])).reshape(-1, context.shape[-1])
-    return batch, x, context
+    flat, flat_given = (xp.broadcast_to(part, (*batch, part.shape[-1])) for part in (rows, given))
+    return batch, flat.reshape(-1, rows.shape[-1]), flat_given.reshape(-1, given.shape[-1])
 
 
-def in_pieces(compiled: Callable[..., Any], rows: Sequence[np.ndarray | None], n: int) -> Any:
+def in_pieces(compiled: Callable[..., Any], rows: Sequence[Any], n: int) -> Any:
     """Run a compiled function of some row arrays, padded to one of `SIZES` and in pieces of the largest.
 
     Padding and trimming happen on the host: another number of rows compiles nothing new.

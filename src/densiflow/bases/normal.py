@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike, DTypeLike
+from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from densiflow.bases.base import Base
 from densiflow.errors import ArgumentError, ShapeError
@@ -20,7 +21,8 @@ from densiflow.precision import float_dtype
 class Normal(Base):
     r"""Independent normal columns, standard unless given a mean and a scale.
 
-    .. math:: \log p(z) = -\tfrac12 \sum_i \left(\frac{z_i - m_i}{s_i}\right)^2 - \sum_i \log s_i - \tfrac{D}{2} \log 2\pi
+    .. math:: \log p(z) = -\tfrac12 \sum_i \left(\frac{z_i - m_i}{s_i}\right)^2 - \sum_i \log s_i
+              - \tfrac{D}{2} \log 2\pi
 
     The parameters are fixed: training leaves them alone.
 

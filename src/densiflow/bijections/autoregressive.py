@@ -86,7 +86,7 @@ class Autoregressive(Bijection):
 
     @classmethod
     def examples(cls, key: Array) -> dict[str, Self]:
-        cases = {
+        cases: dict[str, Self] = {
             "one column": cls(key, 1, hidden=(3,), activation="tanh", start="random"),
             "one column, context": cls(key, 1, 2, hidden=(5, 4), activation="silu", start="random"),
             "two columns": cls(key, 2, hidden=(8,), activation="gelu", start="random"),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Self, final
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -34,6 +35,8 @@ class Chain(Bijection):
     """
 
     members: tuple[Bijection, ...]
+    dim: int = eqx.field(static=True)
+    context_dim: int = eqx.field(static=True)
 
     def __init__(self, members: Sequence[Bijection]) -> None:
         self.members = tuple(members)
@@ -45,16 +48,7 @@ class Chain(Bijection):
         contexts = {member.context_dim for member in self.members} - {0}
         if len(contexts) > 1:
             raise ContextError(f"bijections of a chain must take the same context, got widths {sorted(contexts)}")
-
-    @property
-    def dim(self) -> int:  # type: ignore[override]
-        """Columns of a row."""
-        return self.members[0].dim
-
-    @property
-    def context_dim(self) -> int:  # type: ignore[override]
-        """Width of the context; 0 takes none."""
-        return max(member.context_dim for member in self.members)
+        self.dim, self.context_dim = dims[0], max(contexts, default=0)
 
     def to_base(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         total = jnp.zeros((), x.dtype)

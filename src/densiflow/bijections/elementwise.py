@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from densiflow.bijections.base import Bijection
 from densiflow.errors import ArgumentError, ShapeError

@@ -2,6 +2,7 @@
 
 from typing import Self, final
 
+import equinox as eqx
 import numpy as np
 from jax import Array
 
@@ -29,16 +30,12 @@ class Inverse(Bijection):
     """
 
     inner: Bijection
+    dim: int = eqx.field(static=True)
+    context_dim: int = eqx.field(static=True)
 
-    @property
-    def dim(self) -> int:  # type: ignore[override]
-        """Columns of a row."""
-        return self.inner.dim
-
-    @property
-    def context_dim(self) -> int:  # type: ignore[override]
-        """Width of the context; 0 takes none."""
-        return self.inner.context_dim
+    def __init__(self, inner: Bijection) -> None:
+        self.inner = inner
+        self.dim, self.context_dim = inner.dim, inner.context_dim
 
     def to_base(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self.inner.to_data(x, context)
@@ -78,5 +75,3 @@ class Inverse(Bijection):
             "autoregressive with context": Autoregressive(key, 3, 2, hidden=(7,), activation="tanh", start="random"),
         }
         return {name: cls(member) for name, member in members.items()}
-
-

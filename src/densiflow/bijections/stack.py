@@ -1,7 +1,7 @@
 """Equal layers stored together and scanned, so that compile time does not grow with depth."""
 
 from collections.abc import Callable, Sequence
-from typing import Self, final
+from typing import Any, Self, final
 
 import equinox as eqx
 import jax
@@ -16,6 +16,7 @@ from densiflow.errors import ArgumentError
 from densiflow.spaces import Space
 
 Step = Callable[[Bijection, Array], tuple[Array, Array]]
+
 
 @final
 class Stack(Bijection):
@@ -52,9 +53,9 @@ class Stack(Bijection):
         """Stack separate layers of one structure."""
         if not layers:
             raise ArgumentError("a stack needs at least one layer, got none")
-        shapes = [jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), layer) for layer in layers]
-        for t, shape in enumerate(shapes):
-            if jax.tree.structure(shape) != jax.tree.structure(shapes[0]) or shape != shapes[0]:
+        kinds = [_kind(layer) for layer in layers]
+        for t, kind in enumerate(kinds):
+            if kind != kinds[0]:
                 raise ArgumentError(f"layers of a stack must be equal in structure; layer {t} differs from layer 0")
         return cls(jax.tree.map(lambda *leaves: jnp.stack(leaves), *layers), len(layers))
 
@@ -122,7 +123,15 @@ class Stack(Bijection):
 
         keys = jax.random.split(key, 3)
         return {
-            "permutations that differ": cls.of([layer(k, p, 0) for k, p in zip(keys, ([1, 2, 0], [2, 1, 0], [0, 1, 2]))]),
+            "permutations that differ": cls.of(
+                [layer(keys[t], order, 0) for t, order in enumerate(([1, 2, 0], [2, 1, 0], [0, 1, 2]))]
+            ),
             "one column, context": cls.of([layer(k, [0], 2) for k in keys]),
             "depth one": cls.of([layer(keys[0], [1, 0], 1)]),
         }
+
+
+def _kind(layer: Bijection) -> tuple[Any, list[tuple[Any, Any]]]:
+    """What must agree between layers: their structure, and the shape and type of each array."""
+    leaves, structure = jax.tree.flatten(layer)
+    return structure, [(leaf.shape, leaf.dtype) for leaf in leaves]

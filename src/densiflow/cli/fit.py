@@ -19,9 +19,7 @@ def fit(
         list[str] | None,
         typer.Option("--context", help="Columns that the density is conditional on.", metavar="C,D"),
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")
-    ] = None,
+    weights: Annotated[str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")] = None,
     flow: Annotated[str, typer.Option("--flow", help="auto, maf or made.")] = "auto",
     max_epochs: Annotated[
         int | None, typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", min=1)

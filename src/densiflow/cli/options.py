@@ -13,7 +13,9 @@ def names(values: list[str] | None) -> list[str]:
     """
     found = [name.strip() for value in values or [] for name in value.split(",")]
     if "" in found:
-        raise ArgumentError(f"an empty column name in {','.join(values or [])!r}: write names with single commas between")
+        raise ArgumentError(
+            f"an empty column name in {','.join(values or [])!r}: write names with single commas between"
+        )
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
         raise ArgumentError(f"column {repeated[0]!r} is named twice")

@@ -27,8 +27,6 @@ def score(
         raise TableError(f"{table} already has a column {COLUMN!r}; rename or drop it first")
     context = context_names(density)
     modelled = list(density.encoder_.schema.names or rows.column_names)
-    nats = density.score_samples(
-        files.select(rows, modelled), context=files.select(rows, context) if context else None
-    )
+    nats = density.score_samples(files.select(rows, modelled), context=files.select(rows, context) if context else None)
     files.write_file(rows.append_column(COLUMN, pa.array(nats)), out)
     print(f"{out}: {len(nats)} rows, mean log density {nats.mean():.4f} nats")

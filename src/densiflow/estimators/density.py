@@ -8,8 +8,7 @@ from typing import Any, Self
 
 import jax
 import numpy as np
-from jax.typing import ArrayLike
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from densiflow import precision, recipes
@@ -142,9 +141,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with self._fitted_precision():
             return np.asarray(self.flow_.log_prob(x, encoded), np.float64) + log_volume
 
-    def score(
-        self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None
-    ) -> float:
+    def score(self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The mean of `score_samples`, weighted by `sample_weight`; `y` is ignored."""
         nats = self.score_samples(X, context=context)
         return float(np.average(nats, weights=checked_weight(sample_weight, len(nats))))
@@ -321,7 +318,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         estimator.encoder_ = Encoder.from_state(state["encoder"])
         context = state["context_encoder"]
         estimator.context_encoder_ = None if context is None else Encoder.from_state(context)
-        history = {name: list(v) if isinstance(v, tuple) else v for name, v in state["history"].items()}
+        history: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in state["history"].items()}
         estimator.history_ = History(**history)
         estimator.choices_ = Choices(**state["choices"])
         estimator._remember_features(estimator.encoder_.schema)

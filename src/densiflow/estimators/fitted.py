@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from densiflow.errors import DensiflowError
 
 
-class NotFittedError(DensiflowError, SklearnNotFittedError):
+class NotFittedError(DensiflowError, SklearnNotFittedError):  # type: ignore[misc]
     """An estimator is used before it was fitted."""
 
 

@@ -88,7 +88,7 @@ def density_contours(
     title: str | None = None,
     resolution: int = 300,
     figure: "Figure | SubFigure | None" = None,
-) -> "Figure | SubFigure":
+) -> Any:
     """Draw a density of two columns as nested highest-density regions, with data and samples in a panel beside it.
 
     Shares are of what lies inside the limits. The second panel is drawn when data or samples are given. Both

@@ -6,6 +6,7 @@ from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
@@ -57,7 +58,7 @@ class Case(Generic[T]):
     @property
     def rng(self) -> np.random.Generator:
         """Random numbers for the host, the same at every call."""
-        return np.random.default_rng(np.asarray(jax.random.key_data(self.key)))
+        return _rng(self.key)
 
 
 def broken_laws(
@@ -119,12 +120,16 @@ def _stray_field(thing: Any) -> str | None:
     return None
 
 
+def _rng(key: Array) -> np.random.Generator:
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
 def moved(thing: T, key: Array, size: float = NOISE) -> T:
     """The same thing with noise on every trained number: a start at the identity would hide faults."""
     trained, rest = partition(thing)
     leaves, structure = jax.tree.flatten(trained)
-    keys = jax.random.split(key, max(len(leaves), 1))
-    noisy = [leaf + size * jax.random.normal(k, leaf.shape, leaf.dtype) for leaf, k in zip(leaves, keys, strict=False)]
+    rng = _rng(key)
+    noisy = [jnp.asarray(np.asarray(leaf) + size * rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves]
     return combine(jax.tree.unflatten(structure, noisy), rest)
 
 

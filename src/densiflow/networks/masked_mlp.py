@@ -102,7 +102,9 @@ class MaskedMLP(eqx.Module):
 
     def _check_arguments(self, start: str) -> None:
         if self.dim < 1 or self.context_dim < 0:
-            raise ArgumentError(f"dim must be at least 1 and context_dim at least 0, got {self.dim}, {self.context_dim}")
+            raise ArgumentError(
+                f"dim must be at least 1 and context_dim at least 0, got {self.dim}, {self.context_dim}"
+            )
         if any(width < 1 for width in self.hidden):
             raise ArgumentError(f"every hidden width must be at least 1, got {self.hidden}")
         if start not in get_args(Start):
@@ -128,7 +130,7 @@ class MaskedMLP(eqx.Module):
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             mask = masks.mask(degrees[layer + 1], degrees[layer])
             h = jnp.where(mask, weight, 0.0) @ h + bias
-            if self._reads_context(layer):
+            if context is not None and self._reads_context(layer):
                 h += self.context_weights[layer] @ context
             if layer < last:
                 h = activation(self.activation)(h)

@@ -37,9 +37,14 @@ class Affine(ScalarMap):
     (7.0, 0.6931)
     """
 
-    form: ScaleForm = eqx.field(static=True, default="exp")
-    bound: float | None = eqx.field(static=True, default=3.0)
-    minimum: float = eqx.field(static=True, default=1e-3)
+    form: ScaleForm = eqx.field(static=True)
+    bound: float | None = eqx.field(static=True)
+    minimum: float = eqx.field(static=True)
+    parameters: int = eqx.field(static=True)
+
+    def __init__(self, form: ScaleForm = "exp", bound: float | None = 3.0, minimum: float = 1e-3) -> None:
+        self.form, self.bound, self.minimum = form, bound, minimum
+        self.parameters = 2  # the shift, and what the scale is made of
 
     def __check_init__(self) -> None:
         if self.form not in get_args(ScaleForm):
@@ -48,11 +53,6 @@ class Affine(ScalarMap):
             raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound}")
         if not 0 < self.minimum < 1:
             raise ArgumentError(f"minimum must lie between 0 and 1, got {self.minimum}")
-
-    @property
-    def parameters(self) -> int:  # type: ignore[override]
-        """How many numbers the map takes: a shift and what its scale is made of."""
-        return 2
 
     def log_scale(self, a: Array) -> Array:
         """The logarithm of the scale, alpha."""

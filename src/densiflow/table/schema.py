@@ -63,9 +63,10 @@ def check_columns(schema: Schema, found: Schema, what: str) -> None:
     both_named = schema.names is not None and found.names is not None
     both_labelled = schema.labels is not None and found.labels is not None
     if not (both_named or both_labelled):
-        if found.width != schema.width:  # in scikit-learn's words, which its own checks look for
+        if found.width != schema.width:
+            subject = "X" if what == "the table" else what  # scikit-learn's own checks look for "X has ... as input"
             raise TableError(
-                f"{what} has {found.width} features, but densiflow is expecting {schema.width} features as input: "
+                f"{subject} has {found.width} features, but densiflow is expecting {schema.width} features as input: "
                 f"give the {schema.width} columns it was fitted on, {listed(schema.keys)}"
             )
         return

@@ -4,11 +4,12 @@ import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import ArrayLike
+from numpy.typing import ArrayLike
 
 from densiflow import precision
 from densiflow.errors import ArgumentError, TrainingError, TrainingWarning
@@ -47,9 +48,10 @@ def fit(
 
     Data and context are standardised inside the flow first, from the training rows alone. The weights returned
     are those of the epoch with the best held-out log-likelihood, each a running average over about the last
-    hundred steps; the flow passed in is not changed. The rate warms up, falls by a cosine to zero where ``max_epochs`` is given, and is cut whenever the held-out
-    log-likelihood has not improved for a third of the patience. Ctrl-C ends training and returns the best so
-    far. A loss that is not finite changes no weights: training goes back to the best so far with half the rate.
+    hundred steps; the flow passed in is not changed. The rate warms up, falls by a cosine to zero where
+    ``max_epochs`` is given, and is cut whenever the held-out log-likelihood has not improved for a third of the
+    patience. Ctrl-C ends training and returns the best so far. A loss that is not finite changes no weights:
+    training goes back to the best so far with half the rate.
 
     Args:
         flow: what to fit.
@@ -126,15 +128,14 @@ def _training_and_held(
 ) -> tuple[Rows, Rows | None]:
     rows = checked(x, context, sample_weight, flow.dim, flow.context_dim)
     if isinstance(validation, tuple):
-        held = checked(*(*validation, None, None)[:3], flow.dim, flow.context_dim)
+        held_x, held_context, held_weight = (*validation, None, None)[:3]
+        held = checked(held_x, held_context, held_weight, flow.dim, flow.context_dim)
         return split(rows, 0.0, rng)[0], held
     return split(rows, validation, rng)
 
 
 def _initialised(flow: Flow, train: Rows) -> Flow:
     """The flow with its bijections set from (at most 4096 of) the training rows, as scaled."""
-    import equinox as eqx
-
     x = jnp.asarray(train.x[:4096], flow.dtype)
     context = None if train.context is None else jnp.asarray(train.context[:4096], flow.dtype)
     x, _ = flow.scaling.value.to_base_rows(x)

@@ -9,9 +9,9 @@ CUT = 0.3  # what a plateau does to the rate
 
 @dataclass
 class Schedule:
-    """Warm-up, then a cosine to zero where the last epoch is known, times a cut at each plateau.
+    r"""Warm-up, then a cosine to zero where the last epoch is known, times a cut at each plateau.
 
-    .. math:: r_k = r_\\text{peak} \\min(1, k / 100) \\cdot \\tfrac12 (1 + \\cos \\pi k / K) \\cdot 0.3^{\\text{plateaus}}
+    .. math:: r_k = r_\text{peak} \, \min(1, k / 100) \cdot \tfrac12 (1 + \cos \pi k / K) \cdot 0.3^\text{plateaus}
 
     The rates are handed to the compiled program as numbers: another rate or horizon compiles nothing.
     """
