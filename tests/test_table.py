@@ -353,17 +353,14 @@ def test_real_log_volume_is_the_slope(name):
 
 
 @pytest.mark.parametrize("name", COLUMNS)
-def test_real_is_monotone_and_smooth_at_the_seam(name):
+def test_real_is_monotone_and_smooth(name):
     column = COLUMNS[name]
     y, log_volume = column.encode(cells_of(column))
     assert (np.diff(y) > 0).all()
     assert (np.diff(column.decode(np.linspace(-50, 50, 1001))) > 0).all()
     assert np.isfinite(log_volume).all()
-    step = 1e-7
-    seam = column.shift + column.scale * column.linear * np.array([1 - step, 1, 1 + step])
-    y, log_volume = column.encode(seam)
-    assert np.ptp(y) < 1e-5
-    assert np.ptp(log_volume) < 1e-5
+    u = np.linspace(-9.0, 9.0, 1801)  # far steps of log_volume would be kinks or jumps of the density
+    assert np.abs(np.diff(column.encode(column.shift + column.scale * u)[1], 2)).max() < 1e-4 / column.bend**2
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -397,7 +394,7 @@ def test_real_is_finite_for_the_largest_numbers():
         y, log_volume = column.encode(np.array([-largest, largest]))
         assert np.isfinite(y).all()
         assert np.isfinite(log_volume).all()
-        assert (np.abs(y) < 1500).all()
+        assert (np.abs(y) < 5000).all()
         assert np.isfinite(column.decode(np.array([-1e6, -700.0, 700.0, 1e6]))).all()
     column = Real.fit(np.array([-largest, 0.0, 1.0, largest]), np.ones(4))
     assert np.isfinite([column.shift, column.scale]).all()
@@ -406,8 +403,8 @@ def test_real_is_finite_for_the_largest_numbers():
 def test_real_measures_what_no_float64_ratio_holds():
     column = Real(0.0, 1e-300)
     y, log_volume = column.encode(np.array([1e12, -1e300]))  # 10**312 and 10**600 standard deviations
-    np.testing.assert_allclose(y, [3 + 312 * np.log(10), -3 - 600 * np.log(10)])
-    np.testing.assert_allclose(log_volume, 300 * np.log(10) - (np.abs(y) - 3))
+    np.testing.assert_allclose(y, [3 * np.log(2 / 3 * 10) + 3 * 311 * np.log(10), -3 * np.log(2 / 3) - 1800 * np.log(10)])
+    np.testing.assert_allclose(log_volume, 300 * np.log(10) - np.log(1 / 3) - np.array([312, 600]) * np.log(10))
     np.testing.assert_allclose(column.decode(y), [1e12, -1e300], rtol=1e-11)
 
 
@@ -447,8 +444,9 @@ def encoder_of(kinds=None):
 def test_encoder_adds_the_volumes_of_its_columns():
     encoder, matrix = encoder_of({"b": "real"})
     x, log_volume = encoder.encode(matrix)
-    np.testing.assert_allclose(x, (matrix - matrix.mean(0)) / matrix.std(0))
-    np.testing.assert_allclose(log_volume, -np.log(matrix.std(0)).sum())
+    u = (matrix - matrix.mean(0)) / matrix.std(0)
+    np.testing.assert_allclose(x, 3 * np.arcsinh(u / 3))
+    np.testing.assert_allclose(log_volume, -np.log(matrix.std(0)).sum() - 0.5 * np.log1p((u / 3) ** 2).sum(axis=1))
     np.testing.assert_allclose(encoder.decode(x), matrix)
     np.testing.assert_array_equal(matrix, NUMBERS)
 

@@ -29,6 +29,10 @@ class TableError(DensiflowError, ValueError):
     """A table, a column or a cell can't be used."""
 
 
+class CellTypeError(TableError, TypeError):
+    """A cell holds something that is no number at all; a `TypeError` too, as scikit-learn expects."""
+
+
 class WeightError(DensiflowError, ValueError):
     """Sample weights can't be used."""
 

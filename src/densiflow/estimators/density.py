@@ -101,12 +101,13 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Statistics come from the training rows alone. Ctrl-C keeps the best so far.
         """
         schema, matrix = frames.read(X)
-        frames.check_fit(schema, matrix)
+        weight = checked_weight(sample_weight, len(matrix))
+        frames.check_fit(schema, matrix, weight)
         context_schema, context_matrix = self._read_context(context, len(matrix))
         key = key_of(self.random_state)
         split_key, flow_key, fit_key = jax.random.split(key, 3)
         rng = np.random.default_rng(np.asarray(jax.random.key_data(split_key)))
-        rows = Rows(matrix, context_matrix, checked_weight(sample_weight, len(matrix)))
+        rows = Rows(matrix, context_matrix, weight)
         validation, max_epochs = self._validation(int(np.count_nonzero(rows.weight)))
         train, held = split(rows, validation, rng)
         self.encoder_ = Encoder.fit(schema, train.x, train.weight, self.columns)

@@ -125,7 +125,7 @@ def depends_exactly_as_declared(case: BijectionCase) -> str | None:
     if declared is None:
         return None
     slopes = np.abs(case.slopes["to_base"].jacobian)
-    seen = np.any(slopes > case.rounding * np.max(slopes, axis=-1, keepdims=True), axis=0)
+    seen = np.any(slopes > EXACT * np.max(slopes, axis=-1, keepdims=True), axis=0)
     for i, j in np.argwhere(seen & ~declared):
         return f"z_{i} depends on x_{j}, which it does not declare"
     for i, j in np.argwhere(declared & ~seen):

@@ -30,7 +30,7 @@ class _Component(NamedTuple):
     middle: Numbers
     spread: Numbers  # lower triangular
     freedom: float
-    count: int
+    draws: int
 
 
 class Weighted(NamedTuple):
@@ -46,7 +46,7 @@ def weighted(log_prob: Callable[[Numbers], Numbers], samples: Numbers, rng: np.r
     x = np.concatenate([_draw(component, rng) for component in components])
     log_q = np.full(len(x), -np.inf)
     for component in components:
-        log_q = np.logaddexp(log_q, _log_prob(component, x) + math.log(component.count / len(x)))
+        log_q = np.logaddexp(log_q, _log_prob(component, x) + math.log(component.draws / len(x)))
     log_p = log_prob(x)
     return Weighted(x, np.exp(np.where(np.isnan(log_p), -np.inf, log_p) - log_q))
 
@@ -80,19 +80,19 @@ def samples_differ(of: Weighted, samples: Numbers, rng: np.random.Generator) -> 
 
 def _around(samples: Numbers) -> Iterator[_Component]:
     scale = np.subtract(*np.quantile(samples, [0.9, 0.1], axis=0)) + np.finfo(np.float64).tiny
-    count = DRAWS * 7 // 8 // COMPONENTS
+    draws = DRAWS * 7 // 8 // COMPONENTS
     ridge = np.diag((1e-8 * scale) ** 2)  # keeps a flat neighbourhood invertible
     for middle in samples[:COMPONENTS]:
         distance = np.sum(((samples - middle) / scale) ** 2, axis=1)
         near = samples[np.argpartition(distance, min(NEIGHBOURS, len(samples) - 1))[:NEIGHBOURS]]
-        spread = 2 * np.atleast_2d(np.cov(near.T)) + ridge
-        yield _Component(np.mean(near, axis=0), np.linalg.cholesky(spread), 3.0, count)
-    yield _Component(np.median(samples, axis=0), np.diag(scale), 1.0, DRAWS - COMPONENTS * count)
+        spread = 2 * np.cov(near.T).reshape(ridge.shape) + ridge
+        yield _Component(np.mean(near, axis=0), np.asarray(np.linalg.cholesky(spread), np.float64), 3.0, draws)
+    yield _Component(np.median(samples, axis=0), np.diag(scale), 1.0, DRAWS - COMPONENTS * draws)
 
 
 def _draw(component: _Component, rng: np.random.Generator) -> Numbers:
-    normal = rng.normal(size=(component.count, len(component.middle)))
-    stretch = np.sqrt(rng.chisquare(component.freedom, size=(component.count, 1)) / component.freedom)
+    normal = rng.normal(size=(component.draws, len(component.middle)))
+    stretch = np.sqrt(rng.chisquare(component.freedom, size=(component.draws, 1)) / component.freedom)
     return component.middle + (normal / stretch) @ component.spread.T
 
 

@@ -18,7 +18,8 @@ def changed_by_saving(thing: Any, outputs: Callable[[Any], Any]) -> str | None:
     """
     with registry.also(*set(_classes_in(thing))):
         again = files.from_bytes(files.to_bytes(thing))
-    if jax.tree.structure(again) != jax.tree.structure(thing):
+    before, after = (_structure(tree) for tree in (thing, again))
+    if before != after:
         return "comes back from a file with other fields"
     if not _same_bits(again, thing):
         return "comes back from a file with other numbers"
@@ -38,6 +39,10 @@ def _classes_in(value: Any) -> Iterator[type[Any]]:
     elif isinstance(value, tuple | list):
         for child in value:
             yield from _classes_in(child)
+
+
+def _structure(tree: Any) -> Any:
+    return jax.tree.structure(tree)
 
 
 def _same_bits(a: Any, b: Any) -> bool:

@@ -26,11 +26,11 @@ class Encoder:
     >>> matrix = np.array([[1.0, 10.0], [3.0, 50.0]])
     >>> encoder = Encoder.fit(schema, matrix, np.ones(2), kinds={"a": "real"})
     >>> x, log_volume = encoder.encode(matrix)
-    >>> x
-    array([[-1., -1.],
-           [ 1.,  1.]])
+    >>> x.round(4)
+    array([[-0.9824, -0.9824],
+           [ 0.9824,  0.9824]])
     >>> log_volume.round(4)
-    array([-2.9957, -2.9957])
+    array([-3.1011, -3.1011])
     >>> encoder.decode(x)
     array([[ 1., 10.],
            [ 3., 50.]])

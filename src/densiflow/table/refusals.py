@@ -6,14 +6,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from densiflow.errors import TableError
+from densiflow.errors import CellTypeError, TableError
 from densiflow.table.columns.base import Floats
 
 LISTED = 8  # names that a message lists before it only counts
-
-
-class CellTypeError(TableError, TypeError):
-    """A cell holds something that is no number at all; a `TypeError` too, as scikit-learn expects."""
 
 
 def refuse_shape(what: str, shape: tuple[int, ...]) -> None:

@@ -16,33 +16,31 @@ LARGEST = float(np.finfo(np.float64).max)
 class Real(Column):
     r"""Standardise a column, and bend what lies far out onto a logarithmic scale.
 
-    .. math:: u = \frac{\mathrm{value} - \text{shift}}{\text{scale}}, \qquad
-              y = \begin{cases} u & |u| \le c \\
-                  \mathrm{sign}(u)\,\bigl(c + \log(1 + |u| - c)\bigr) & |u| > c \end{cases}
+    .. math:: u = \frac{\mathrm{value} - \text{shift}}{\text{scale}}, \qquad y = c \, \operatorname{asinh}(u / c)
 
-    .. math:: \text{log\_volume} = -\log \text{scale} - \log\bigl(1 + (|u| - c)_+\bigr)
+    .. math:: \text{log\_volume} = -\log \text{scale} - \tfrac12 \log\bigl(1 + (u / c)^2\bigr)
 
-    ``shift`` and ``scale``, in the units of the column, are its weighted mean and standard deviation; c is
-    ``linear``, in standard deviations. The map is continuous with a continuous slope, and it cancels units: a column
-    in metres and the same one in millimetres have equal y. Beyond c the largest float64 still has \|y\| below 1500,
-    so no row lies so far out that float32 arithmetic breaks, and a normal density of y has tails in the column's
-    units that are heavier than normal. A scale that would be 0 is ``|shift|``, or 1 where that is 0 as well.
+    ``shift`` and ``scale``, in the units of the column, are its weighted mean and standard deviation; c is ``bend``,
+    in standard deviations: y is nearly u below it and grows with log u beyond. The map is smooth, and it cancels
+    units: a column in metres and the same one in millimetres have equal y. The largest float64 still has \|y\| below
+    5000, so no row lies so far out that float32 arithmetic breaks, and a normal density of y has tails in the
+    column's units that are heavier than normal. A scale that would be 0 is ``|shift|``, or 1 where that is 0 as well.
 
     Shapes: ``values, y, log_volume`` (n,).
 
     >>> column = Real.fit(np.array([1.0, 3.0]), np.ones(2))
     >>> column
-    Real(shift=2.0, scale=1.0, linear=3.0)
+    Real(shift=2.0, scale=1.0, bend=3.0)
     >>> y, log_volume = column.encode(np.array([4.0, 1e6]))
     >>> y.round(4), log_volume.round(4)
-    (array([ 2.    , 16.8155]), array([ -0.    , -13.8155]))
+    (array([ 1.8754, 40.2301]), array([ -0.1839, -12.7169]))
     >>> column.decode(y).round(6)
     array([4.e+00, 1.e+06])
     """
 
     shift: float
     scale: float
-    linear: float = 3.0
+    bend: float = 3.0
     kind: ClassVar[str] = "real"
 
     @classmethod
@@ -58,21 +56,18 @@ class Real(Column):
     def encode(self, values: Floats) -> tuple[Floats, Floats]:
         distance = _difference(values, self.shift)
         with np.errstate(over="ignore", divide="ignore"):
-            u = np.abs(distance) / self.scale
-            # u is infinite where a distance is that much larger than the scale; its logarithm is not
-            beyond = np.where(
-                np.isfinite(u),
-                np.log1p(np.maximum(u - self.linear, 0.0)),
-                np.log(np.abs(distance)) - np.log(self.scale),
-            )
-        y = np.sign(distance) * (np.minimum(u, self.linear) + beyond)
-        return y, -np.log(self.scale) - beyond
+            v = np.abs(distance) / (self.scale * self.bend)
+            # v is infinite where a distance is that much larger than the scale; its logarithm is not
+            log_v = np.log(np.abs(distance)) - np.log(self.scale) - np.log(self.bend)
+            y = self.bend * np.where(np.isfinite(v), np.arcsinh(v), np.log(2) + log_v)
+            bent = np.where(np.isfinite(v), np.log(np.hypot(1.0, v)), log_v)
+        return np.sign(distance) * y, -np.log(self.scale) - bent
 
     def decode(self, y: Floats) -> Floats:
-        beyond = np.maximum(np.abs(y) - self.linear, 0.0)
         with np.errstate(over="ignore"):
-            u = np.minimum(np.abs(y), self.linear) + np.expm1(beyond)
-            distance = np.where(np.isfinite(u), u * self.scale, np.exp(beyond + np.log(self.scale)))
+            v = np.sinh(np.abs(y) / self.bend)
+            unit = self.scale * self.bend
+            distance = np.where(np.isfinite(v), v * unit, np.exp(np.abs(y) / self.bend - np.log(2) + np.log(unit)))
             values = self.shift + np.sign(y) * distance
         return np.clip(values, -LARGEST, LARGEST)
 
@@ -81,7 +76,7 @@ class Real(Column):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        return cls(float(state["shift"]), float(state["scale"]), float(state["linear"]))
+        return cls(float(state["shift"]), float(state["scale"]), float(state["bend"]))
 
     @classmethod
     def examples(cls) -> dict[str, Self]:
@@ -91,7 +86,7 @@ class Real(Column):
             "far from zero": cls(1.7e9, 2.0),
             "tiny unit": cls(0.0, 1e-300),
             "large unit": cls(3e12, 1e12),
-            "bends early": cls(0.5, 2.0, linear=0.25),
+            "bends early": cls(0.5, 2.0, bend=0.25),
         }
 
 
