@@ -100,6 +100,7 @@ def from_bytes(data: bytes, name: str = "the file") -> Any:
         with jax.enable_x64(True) if wide else nullcontext():
             described = _decode(header["tree"], tensors)
             thing = _restored(described)
+            _check_fits(thing if isinstance(thing, eqx.Module) else thing.flow_)
     except ModelFileError as error:
         raise type(error)(f"{name}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -158,7 +159,7 @@ def _described(thing: Any) -> Any:
 
 
 def _restored(described: Any) -> Any:
-    """Undo `_described`, and check that the tensors fit the classes by tracing the flow once."""
+    """Undo `_described`."""
     if isinstance(described, dict):
         from densiflow import estimators
 
@@ -168,6 +169,13 @@ def _restored(described: Any) -> Any:
     if not isinstance(described, eqx.Module):
         raise ModelFileError("holds no model")
     return described
+
+
+def _check_fits(flow: Any) -> None:
+    """Trace the flow once: tensors whose shapes do not fit their classes are an error here, not at the first use."""
+    row = jax.ShapeDtypeStruct((1, flow.dim), flow.dtype)
+    context = jax.ShapeDtypeStruct((1, flow.context_dim), flow.dtype) if flow.context_dim else None
+    jax.eval_shape(lambda flow, x, context: flow.log_prob(x, context), flow, row, context)
 
 
 def _encode(value: Any, path: str, tensors: Tensors) -> Node:

@@ -53,6 +53,13 @@ class Flow(eqx.Module):
     context_scaling: Fixed | None
 
     def __init__(self, bijection: Bijection, base: Base) -> None:
+        self.bijection, self.base = bijection, base
+        self.scaling = Fixed(self._identity(bijection.dim))
+        context_dim = max(bijection.context_dim, base.context_dim)
+        self.context_scaling = Fixed(self._identity(context_dim)) if context_dim else None
+
+    def __check_init__(self) -> None:
+        bijection, base = self.bijection, self.base
         if bijection.dim != base.dim:
             raise ShapeError(f"bijection and base must have the same dim, got {bijection.dim} and {base.dim}")
         widths = {bijection.context_dim, base.context_dim} - {0}
@@ -62,9 +69,6 @@ class Flow(eqx.Module):
             raise ArgumentError(
                 f"the base lives on {base.support.name}, but the bijection only reaches {bijection.codomain.name}"
             )
-        self.bijection, self.base = bijection, base
-        self.scaling = Fixed(self._identity(bijection.dim))
-        self.context_scaling = Fixed(self._identity(max(widths))) if widths else None
 
     def _identity(self, width: int) -> Elementwise:
         dtype = precision.dtype_of((self.bijection, self.base))

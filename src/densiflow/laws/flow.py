@@ -3,9 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -110,7 +109,7 @@ class FlowCase(Case[Flow]):
         return np.asarray(self.rounding * (self.thing.dim + np.abs(log_prob) + carried))
 
 
-class Gradients(eqx.Module):
+class Gradients(NamedTuple):
     """Derivatives of a sum of results, in reverse mode by each input and in forward mode along all."""
 
     parameters: Any
@@ -152,7 +151,8 @@ def _derivatives(total: Callable[..., Array], flow: Flow, x: Array, context: Arr
 
     inputs = (trained, x, context)
     tangent = jax.jvp(of_inputs, (inputs,), (jax.tree.map(jnp.ones_like, inputs),))[1]
-    return Gradients(*jax.grad(of_inputs)(inputs), tangent)
+    parameters, row, by_context = jax.grad(of_inputs)(inputs)
+    return Gradients(parameters, row, by_context, tangent)
 
 
 def shapes_follow_the_batch(case: FlowCase) -> str | None:
@@ -256,22 +256,18 @@ def wrong_contexts_are_refused(case: FlowCase) -> str | None:
     wrong: dict[str, Array | None] = {"of another width": jnp.zeros(width + 1, case.dtype)}
     wrong |= {"that is missing": None} if width else {"that is superfluous": jnp.zeros(1, case.dtype)}
     for name, context in wrong.items():
-        calls: dict[str, Callable[[], Any]] = {
-            "log_prob": lambda context=context: flow.log_prob(case.x, context),
-            "to_base": lambda context=context: flow.to_base(case.x, context),
-            "to_data": lambda context=context: flow.to_data(case.x, context),
-            "sample": lambda context=context: flow.sample(case.key, 1, context),
-            "sample_and_log_prob": lambda context=context: flow.sample_and_log_prob(case.key, 1, context),
-        }
-        for method, call in calls.items():
-            if not _refused(call):
+        for method in ("log_prob", "to_base", "to_data"):
+            if not _refuses(getattr(flow, method), case.x, context):
+                return f"{method} accepts a context {name}"
+        for method in ("sample", "sample_and_log_prob"):
+            if not _refuses(getattr(flow, method), case.key, 1, context):
                 return f"{method} accepts a context {name}"
     return None
 
 
-def _refused(call: Callable[[], Any]) -> bool:
+def _refuses(method: Callable[..., Any], *arguments: Any) -> bool:
     try:
-        call()
+        method(*arguments)
     except ContextError:
         return True
     return False

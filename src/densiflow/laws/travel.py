@@ -89,13 +89,13 @@ class BijectionCase(Case[Bijection]):
 
 
 class Tolerances(NamedTuple):
-    """The machine's rounding times what the map's own slopes make of it."""
+    """The machine's rounding times what the map's own slopes make of it, row by row."""
 
     value: Numbers  # (n, dim)
     log_det: Numbers  # (n,)
     back: Numbers  # (n, dim), there and back
     back_log_det: Numbers  # (n,)
-    volume: Numbers  # (n,), the Jacobian's log-determinant
+    condition: Numbers  # (n,), what a relative error of the Jacobian's entries makes of its log-determinant
 
 
 def _tolerances(case: BijectionCase, way: Way) -> Tolerances:
@@ -106,10 +106,9 @@ def _tolerances(case: BijectionCase, way: Way) -> Tolerances:
     log_det = case.thing.dim + np.abs(trip.log_det) + np.einsum("nj,nj->n", np.abs(slopes.log_det), point)
     back = point + np.einsum("nij,nj->ni", again, value)
     back_log_det = log_det + np.einsum("nj,nj->n", np.abs(slopes.back_log_det), value)
-    volume = np.einsum("nij,nji->n", again, there)  # what a relative error of each entry does to the determinant
-    return Tolerances(
-        *(case.rounding * np.asarray(part) for part in (value, log_det, back, back_log_det))
-    )
+    condition = np.einsum("nij,nji->n", again, there)
+    value, log_det, back, back_log_det = (case.rounding * part for part in (value, log_det, back, back_log_det))
+    return Tolerances(value, log_det, back, back_log_det, condition)
 
 
 @partial(jax.jit, static_argnames="way")

@@ -22,6 +22,7 @@ Numbers = NDArray[np.float64]
 Law = Callable[[C], str | None]  # what was seen where the law is broken; None where it holds
 
 ROUNDING = 1000.0  # how many roundings of the size of its inputs a number may have gathered on its way
+EXACT = ROUNDING * float(np.finfo(np.float64).eps)  # the same for what is always computed in float64
 NOISE = 0.1  # how far parameters are moved
 
 
