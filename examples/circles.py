@@ -45,7 +45,7 @@ def exact_log_density(x: Floats) -> Floats:
 def fitted(layers: int, x: Floats) -> Flow:
     """Fit a masked autoregressive flow of that many layers with the default training."""
     key = jax.random.key(0)
-    flow, _ = training.fit(recipes.maf(key, dim=2, layers=layers, hidden=(128, 128)), key, x)
+    flow, _ = training.fit(recipes.maf(key, dim=2, layers=layers, hidden=(128, 128)), jax.random.key(1), x)
     return flow
 
 

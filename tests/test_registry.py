@@ -33,9 +33,9 @@ def concrete_modules():
     """Every finished `eqx.Module` class that the package defines."""
     for name in MODULES:
         for cls in vars(importlib.import_module(name)).values():
-            if inspect.isclass(cls) and issubclass(cls, eqx.Module) and cls.__module__ == name:
-                if not inspect.isabstract(cls):
-                    yield cls
+            is_module = inspect.isclass(cls) and issubclass(cls, eqx.Module)
+            if is_module and cls.__module__ == name and not inspect.isabstract(cls):
+                yield cls
 
 
 CLASSES = sorted(set(concrete_modules()), key=lambda cls: cls.__name__)

@@ -23,6 +23,7 @@ COMPONENTS = 64
 NEIGHBOURS = 200  # samples that give one component its shape
 ERRORS = 5.0  # standard errors that are put down to chance
 ALLOWANCE = 0.005  # what is allowed besides, for mass in places that no sample has met
+UNKNOWN = 0.2  # a sum with a larger standard error can't be said to be one
 FREQUENCIES = 24
 
 
@@ -55,7 +56,7 @@ def sum_differs(of: Weighted) -> str | None:
     """What the density sums to, if not to one."""
     total = float(np.mean(of.weight))
     error = float(np.std(of.weight)) / math.sqrt(len(of.weight))
-    if abs(total - 1) <= ERRORS * error + ALLOWANCE:
+    if abs(total - 1) <= ERRORS * error + ALLOWANCE and error <= UNKNOWN:
         return None
     return f"its density sums to {total:.4g} with standard error {error:.2g}"
 

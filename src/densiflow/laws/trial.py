@@ -110,14 +110,10 @@ def _seen(law: Law[C], case: C) -> str | None:
 
 
 def _stray_field(thing: Any) -> str | None:
-    """What stands in the way of passing `thing` to compiled functions."""
+    """What stands in the way of passing `thing` to any compiled function."""
     for leaf in jax.tree.leaves(thing):
         if not eqx.is_array(leaf):
             return f"holds a {type(leaf).__name__} that is neither a JAX array nor in a static field"
-    try:
-        hash(jax.tree.structure(thing))
-    except TypeError as error:
-        return f"a static field can't be hashed ({error})"
     return None
 
 

@@ -1,0 +1,109 @@
+"""A law that has never failed is a guess: each notices a planted fault, and each fault is noticed."""
+
+import jax
+import planted
+import pytest
+
+from densiflow import laws, recipes
+from densiflow.bases import Normal
+from densiflow.flow import Flow
+from densiflow.laws import base, bijection, flow
+
+BIJECTIONS = {
+    "SignWrongBothWays": (planted.SignWrongBothWays(), {"log_det_is_the_jacobian", "log_det_is_the_finite_difference"}),
+    "SignWrongOneWay": (planted.SignWrongOneWay(), {"log_dets_cancel", "log_det_is_the_jacobian"}),
+    "LogDetForgotten": (planted.LogDetForgotten(), {"log_det_is_the_jacobian", "density_sums_to_one"}),
+    "InverseSlightlyOff": (planted.InverseSlightlyOff(), {"round_trip"}),
+    "LogDetOfOneColumn": (planted.LogDetOfOneColumn(), {"shapes_follow_the_batch"}),
+    "LogDetPerColumn": (planted.LogDetPerColumn(), {"shapes_follow_the_batch"}),
+    "ReturnsFloat32": (planted.ReturnsFloat32(), {"shapes_follow_the_batch"}),
+    "NarrowedInside": (planted.NarrowedInside(), {"round_trip"}),
+    "MixedByBatchMean": (planted.MixedByBatchMean(), {"rows_do_not_mix", "rows_equal_one_row"}),
+    "RowsDiffer": (planted.RowsDiffer(), {"rows_equal_one_row"}),
+    "DependsTooMuch": (planted.DependsTooMuch(), {"depends_exactly_as_declared"}),
+    "DependsTooLittle": (planted.DependsTooLittle(), {"depends_exactly_as_declared"}),
+    "ContextCutForTheFirstColumn": (planted.ContextCutForTheFirstColumn(2, 2), {"every_output_sees_the_context"}),
+    "ContextIgnored": (planted.ContextIgnored(1, 1), {"every_output_sees_the_context"}),
+    "CoversHalfTheLine": (planted.CoversHalfTheLine(), {"density_sums_to_one"}),
+    "LandsOutside": (planted.LandsOutside(), {"lands_in_the_declared_space"}),
+    "DerivativeRuleWrong": (planted.DerivativeRuleWrong(), {"log_det_is_the_finite_difference"}),
+    "NaNGradientFarOut": (planted.NaNGradientFarOut(), {"gradients_are_finite"}),
+    "FunctionInAField": (planted.FunctionInAField(), {"survives_save_and_load"}),
+    "NumbersAsNames": (planted.NumbersAsNames(), {"survives_save_and_load"}),
+    "ListInAStaticField": (planted.ListInAStaticField(), {"survives_save_and_load"}),
+    "NumberInAnArrayField": (planted.NumberInAnArrayField(), {"fields_are_arrays_or_static"}),
+}
+
+BASES = {
+    "SamplesIgnoreTheScale": (planted.SamplesIgnoreTheScale(), {"samples_follow_the_density"}),
+    "NormalisationForgotten": (planted.NormalisationForgotten(), {"density_sums_to_one"}),
+    "LogProbPerColumn": (planted.LogProbPerColumn(), {"shapes_follow_the_batch"}),
+    "KeyIgnored": (planted.KeyIgnored(), {"samples_follow_the_key"}),
+    "BaseIgnoresItsContext": (planted.BaseIgnoresItsContext(2, 1), {"density_sees_the_context"}),
+    "BaseHoldsAFunction": (planted.BaseHoldsAFunction(), {"survives_save_and_load"}),
+    "NaNGradientOfTheDensity": (planted.NaNGradientOfTheDensity(), {"gradients_are_finite"}),
+    "NaNOutside": (planted.NaNOutside(), {"minus_infinity_outside", "density_sums_to_one"}),
+    "SamplesLeaveTheSupport": (planted.SamplesLeaveTheSupport(), {"samples_lie_in_the_support"}),
+}
+
+
+def standing_on(wrong):
+    """A plain flow on a wrong bijection."""
+    return Flow(wrong, Normal(wrong.dim))
+
+
+def altered(cls, context_dim=0):
+    """A right flow in a wrong class."""
+    right = recipes.made(jax.random.key(0), dim=2, context_dim=context_dim, hidden=(6,), start="random")
+    return cls(right.bijection, right.base)
+
+
+FLOWS = {
+    "ScalingLeftOut": (altered(planted.ScalingLeftOut), {"density_sums_to_one", "samples_agree_with_their_log_prob"}),
+    "LogDetLeftOut": (altered(planted.LogDetLeftOut), {"log_prob_is_base_plus_log_det"}),
+    "DensityInAColumn": (altered(planted.DensityInAColumn), {"shapes_follow_the_batch"}),
+    "SignWrongInSampling": (altered(planted.SignWrongInSampling), {"samples_agree_with_their_log_prob"}),
+    "SamplesDependOnTheirNumber": (altered(planted.SamplesDependOnTheirNumber), {"samples_follow_the_key"}),
+    "SamplesTooNarrow": (altered(planted.SamplesTooNarrow), {"samples_follow_the_density"}),
+    "FirstContextForAll": (altered(planted.FirstContextForAll, context_dim=1), {"contexts_broadcast"}),
+    "AnyContextAccepted": (altered(planted.AnyContextAccepted), {"wrong_contexts_are_refused"}),
+    "NaNAtInfinity": (altered(planted.NaNAtInfinity), {"never_nan"}),
+    "HostOnly": (altered(planted.HostOnly), {"compiled_equals_eager"}),
+    "ContextCut": (standing_on(planted.ContextCutForTheFirstColumn(2, 2)), {"every_column_sees_the_context"}),
+    "FunctionInAField": (standing_on(planted.FunctionInAField()), {"survives_save_and_load"}),
+    "NaNGradientFarOut": (standing_on(planted.NaNGradientFarOut()), {"gradients_are_finite"}),
+    "LogDetForgotten": (standing_on(planted.LogDetForgotten()), {"density_sums_to_one"}),
+}
+
+KINDS = {
+    "bijection": (BIJECTIONS, bijection, laws.check_bijection),
+    "base": (BASES, base, laws.check_base),
+    "flow": (FLOWS, flow, laws.check_flow),
+}
+FAULTS = [
+    pytest.param(*fault, module, check, id=f"{kind}, {name}")
+    for kind, (faults, module, check) in KINDS.items()
+    for name, fault in faults.items()
+]
+
+
+@pytest.mark.parametrize(("wrong", "by", "module", "check"), FAULTS)
+def test_a_fault_is_noticed(wrong, by, module, check):
+    broken = module.broken_by(wrong)
+    assert by <= {law for law, _ in broken}
+    with pytest.raises(AssertionError) as noticed:
+        check(wrong)
+    assert str(noticed.value) == f"{type(wrong).__name__}: {broken[0].seen} (law: {broken[0].law})"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_law_notices_a_fault(kind):
+    faults, module, _ = KINDS[kind]
+    noticing = set.union(*(by for _, by in faults.values()))
+    assert {law.__name__ for law in module.LAWS} <= noticing
+
+
+def test_what_the_faults_differ_from_is_right():
+    laws.check_bijection(planted.ShiftAndScale())
+    laws.check_base(planted.Bell())
+    laws.check_flow(altered(Flow, context_dim=1))
