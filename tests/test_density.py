@@ -150,6 +150,21 @@ def test_statistics_come_from_training_rows_alone():
     np.testing.assert_allclose([column.shift for column in whole.encoder_.columns], x.mean(axis=0))
 
 
+def test_the_history_is_in_the_units_of_the_table(X):
+    est = FlowDensity(**{**QUICK, "validation": 0, "max_epochs": 40}).fit(X * 1e6)
+    assert est.history_.train[-1] == pytest.approx(est.score(X * 1e6), abs=0.1)
+
+
+def test_a_fit_that_fails_leaves_the_estimator_as_it_was(X):
+    est = FlowDensity(**QUICK).fit(X)
+    before = est.score_samples(X)
+    with pytest.raises(TableError):
+        est.fit(X[:, :2] * [1, 0])
+    with pytest.raises(ArgumentError):
+        est.set_params(learning_rate=-1.0).fit(X[:, :2])
+    assert np.array_equal(est.score_samples(X), before)
+
+
 def test_weights_of_zero_leave_rows_out(X):
     spoiled = np.concatenate([X, np.full((50, 3), 1e6)])
     weight = np.concatenate([np.ones(len(X)), np.zeros(50)])

@@ -161,10 +161,14 @@ def test_a_path_that_cannot_be_written_leaves_nothing(tmp_path, where):
 def test_a_write_that_fails_half_way_keeps_the_old_file(tmp_path):
     from densiflow.atomic import written_whole
 
+    def interrupted():
+        with written_whole(tmp_path / "model") as part:
+            part.write_text("half")
+            raise KeyboardInterrupt
+
     (tmp_path / "model").write_text("old")
-    with pytest.raises(KeyboardInterrupt), written_whole(tmp_path / "model") as part:
-        part.write_text("half")
-        raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
     assert (tmp_path / "model").read_text() == "old"
 

@@ -38,7 +38,7 @@ def test_bijection(bijection):
 @pytest.mark.parametrize("scalar", SCALARS)
 def test_scalar_map(scalar):
     key = jax.random.key(1)
-    options = {"hidden": (5,), "activation": "tanh", "scalar": scalar, "start": "random"}
+    options = {"hidden": (6,), "activation": "tanh", "scalar": scalar, "start": "random"}
     laws.check_bijection(Autoregressive(key, 2, 1, **options))
 
 
@@ -64,7 +64,7 @@ def test_base_in_float32(base):
     laws.check_base(base, dtype="float32")
 
 
-@pytest.mark.parametrize(("name", "dim", "context_dim"), [FLOWS[3], FLOWS[-1]])
+@pytest.mark.parametrize(("name", "dim", "context_dim"), FLOWS[9:10])
 def test_recipe_in_float32(name, dim, context_dim):
     flow = getattr(recipes, name)(jax.random.key(3), dim=dim, context_dim=context_dim, hidden=(8, 8), start="random")
     laws.check_flow(flow, dtype="float32")

@@ -8,7 +8,6 @@ number printed is recomputed from the saved model file.
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,11 @@ TEST_SHARE = 0.15
 SEED = 0
 
 
-def run(out: str | os.PathLike[str]) -> None:
-    """Do the whole job and write everything into the folder `out`, which is made if it is not there."""
+def run(out: str | os.PathLike[str], max_epochs: int | None = None) -> None:
+    """Do the whole job and write everything into the folder `out`, which is made if it is not there.
+
+    ``max_epochs`` limits each fit, for a quick look.
+    """
     folder = Path(out)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -41,16 +43,22 @@ def run(out: str | os.PathLike[str]) -> None:
     rows, test = _split(galaxies_and_quasars())
     print(f"SDSS DR14, galaxies and quasars: {rows.num_rows} rows to fit, {test.num_rows} held out for judging")
 
-    joint = _fitted("the joint density", folder / "joint.densiflow", lambda model: model.fit(rows))
+    def fitted(what: str, name: str, columns: list[str], context: list[str] | None = None) -> FlowDensity:
+        """Fit, save, and give back the model as loaded from its file: what is judged is what was saved."""
+        print(f"fitting {what} ...", file=sys.stderr, flush=True)
+        started = time.monotonic()
+        given = None if context is None else rows.select(context)
+        density = FlowDensity(max_epochs=max_epochs, random_state=SEED).fit(rows.select(columns), context=given)
+        density.save(folder / name)
+        model: FlowDensity = load(folder / name)
+        epochs, seconds = len(model.history_.train), time.monotonic() - started
+        print(f"fitted {what}: {epochs} epochs, {seconds:.0f} s, saved as {folder / name}", flush=True)
+        return model
+
+    joint = fitted("the joint density", "joint.densiflow", COLUMNS)
     _compare(joint, rows, test)
-    colours = _fitted(
-        "the density of two colours", folder / "colours.densiflow", lambda model: model.fit(rows.select(PHOTOMETRY[:2]))
-    )
-    redshift = _fitted(
-        "the density of the redshift given colours and r",
-        folder / "redshift.densiflow",
-        lambda model: model.fit(rows.select(["redshift"]), context=rows.select(PHOTOMETRY)),
-    )
+    colours = fitted("the density of two colours", "colours.densiflow", PHOTOMETRY[:2])
+    redshift = fitted("the density of the redshift given the rest", "redshift.densiflow", ["redshift"], PHOTOMETRY)
     score = redshift.score(test.select(["redshift"]), context=test.select(PHOTOMETRY))
     print(f"  held-out log p(redshift | colours, r): {score:.3f} nats a row")
 
@@ -75,17 +83,6 @@ def _split(table: Any) -> tuple[Any, Any]:
     order = np.random.default_rng(SEED).permutation(table.num_rows)
     held = round(TEST_SHARE * table.num_rows)
     return table.take(np.sort(order[held:])), table.take(np.sort(order[:held]))
-
-
-def _fitted(what: str, path: Path, fit: Callable[[FlowDensity], FlowDensity]) -> FlowDensity:
-    """Fit, save, and give back the model as loaded from its file: what is judged is what was saved."""
-    print(f"fitting {what} ...", file=sys.stderr, flush=True)
-    started = time.monotonic()
-    fit(FlowDensity(random_state=SEED)).save(path)
-    model: FlowDensity = load(path)
-    epochs = len(model.history_.train)
-    print(f"fitted {what}: {epochs} epochs, {time.monotonic() - started:.0f} s, saved as {path}")
-    return model
 
 
 def _compare(joint: FlowDensity, rows: Any, test: Any) -> None:

@@ -30,6 +30,7 @@ import numpy as np
 from densiflow import precision, registry
 from densiflow.atomic import written_whole
 from densiflow.errors import MissingFileError, ModelFileError, NewerFormatError, PrecisionError
+from densiflow.flow import Flow
 
 FORMAT = 1
 KEY = "densiflow"
@@ -100,7 +101,7 @@ def from_bytes(data: bytes, name: str = "the file") -> Any:
         with jax.enable_x64(True) if wide else nullcontext():
             described = _decode(header["tree"], tensors)
             thing = _restored(described)
-            _check_fits(thing if isinstance(thing, eqx.Module) else thing.flow_)
+            _check_fits(getattr(thing, "flow_", thing))
     except ModelFileError as error:
         raise type(error)(f"{name}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -172,7 +173,9 @@ def _restored(described: Any) -> Any:
 
 
 def _check_fits(flow: Any) -> None:
-    """Trace the flow once: tensors whose shapes do not fit their classes are an error here, not at the first use."""
+    """Trace a flow once: tensors whose shapes do not fit their classes are an error here, not at the first use."""
+    if not isinstance(flow, Flow):
+        return
     row = jax.ShapeDtypeStruct((1, flow.dim), flow.dtype)
     context = jax.ShapeDtypeStruct((1, flow.context_dim), flow.dtype) if flow.context_dim else None
     jax.eval_shape(lambda flow, x, context: flow.log_prob(x, context), flow, row, context)

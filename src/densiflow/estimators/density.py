@@ -20,7 +20,7 @@ from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.encode import Encoder
 from densiflow.training import History
-from densiflow.training.fit import fit
+from densiflow.training.fit import Options, fit_rows
 from densiflow.training.rows import Rows, checked_weight, split
 
 Floats = NDArray[np.float64]
@@ -104,34 +104,25 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         weight = checked_weight(sample_weight, len(matrix))
         frames.check_fit(schema, matrix, weight)
         context_schema, context_matrix = self._read_context(context, len(matrix))
-        key = key_of(self.random_state)
-        split_key, flow_key, fit_key = jax.random.split(key, 3)
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(split_key)))
-        rows = Rows(matrix, context_matrix, weight)
-        validation, max_epochs = self._validation(int(np.count_nonzero(rows.weight)))
-        train, held = split(rows, validation, rng)
-        self.encoder_ = Encoder.fit(schema, train.x, train.weight, self.columns)
-        self.context_encoder_ = None
+        rng_key, flow_key = jax.random.split(key_of(self.random_state))
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(rng_key)))
+        validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
+        train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
+        encoders = [Encoder.fit(schema, train.x, train.weight, self.columns)]
         if context_schema is not None and train.context is not None:
-            self.context_encoder_ = Encoder.fit(context_schema, train.context, train.weight)
-        self._remember_features(schema)
-        train, held = self._encoded(train), None if held is None else self._encoded(held)
-        self.choices_ = self._choices(len(train))
+            encoders.append(Encoder.fit(context_schema, train.context, train.weight))
+        choices = self._choices(len(train), schema.width)
+        options = Options(
+            max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
+        )
         with self._precision(self.dtype):
-            self.flow_, self.history_ = fit(
-                self._unfitted(flow_key),
-                fit_key,
-                train.x,
-                train.context,
-                train.weight,
-                validation=0.0 if held is None else (held.x, held.context, held.weight),
-                max_epochs=max_epochs,
-                patience=self.patience,
-                batch_size=self.choices_.batch_size,
-                learning_rate=self.learning_rate,
-                weight_decay=self.choices_.weight_decay,
-                verbose=self.verbose,
-            )
+            flow = self._unfitted(flow_key, schema.width, sum(len(e.columns) for e in encoders[1:]), choices)
+            held = None if held is None else _encoded(held, encoders)
+            fitted, history = fit_rows(flow, rng, _encoded(train, encoders), held, options)
+        # only now, so that a fit that fails leaves the estimator as it was
+        self.flow_, self.history_, self.choices_ = fitted, history, choices
+        self.encoder_, self.context_encoder_ = encoders[0], encoders[1] if encoders[1:] else None
+        self._remember_features(schema)
         return self
 
     def score_samples(self, X: Any, *, context: Any = None) -> Floats:
@@ -211,7 +202,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return 0.0, EPOCHS_WHEN_WHOLE if self.max_epochs is None else self.max_epochs
         return self.validation, self.max_epochs
 
-    def _choices(self, rows: int) -> Choices:
+    def _choices(self, rows: int, columns: int) -> Choices:
         made = {"layers": 1} if isinstance(self.flow, str) and self.flow == "made" else {}
         given = {
             "layers": self.layers,
@@ -220,26 +211,25 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "batch_size": self.batch_size,
             "weight_decay": self.weight_decay,
         }
-        return choose(rows, self.n_features_in_).overruled(**(given | made))
+        return choose(rows, columns).overruled(**(given | made))
 
-    def _unfitted(self, key: jax.Array) -> Flow:
-        context_dim = 0 if self.context_encoder_ is None else len(self.context_encoder_.columns)
+    def _unfitted(self, key: jax.Array, dim: int, context_dim: int, choices: Choices) -> Flow:
         if isinstance(self.flow, Flow):
-            if (self.flow.dim, self.flow.context_dim) != (self.n_features_in_, context_dim):
+            if (self.flow.dim, self.flow.context_dim) != (dim, context_dim):
                 raise ShapeError(
                     f"the flow given takes {self.flow.dim} columns and {self.flow.context_dim} context columns, "
-                    f"the table has {self.n_features_in_} and {context_dim}"
+                    f"the table has {dim} and {context_dim}"
                 )
             return self.flow
         if self.flow not in ("auto", "maf", "made"):
             raise ArgumentError(f"flow must be auto, maf, made or a Flow, got {self.flow!r}")
         return recipes.maf(
             key,
-            self.n_features_in_,
+            dim,
             context_dim,
-            layers=self.choices_.layers,
-            hidden=self.choices_.hidden,
-            activation=self.choices_.activation,
+            layers=choices.layers,
+            hidden=choices.hidden,
+            activation=choices.activation,
             dtype=self.dtype,
         )
 
@@ -249,12 +239,6 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.feature_names_in_ = np.array(schema.names, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
-
-    def _encoded(self, rows: Rows) -> Rows:
-        context = None
-        if self.context_encoder_ is not None and rows.context is not None:
-            context, _ = self.context_encoder_.encode(rows.context)
-        return Rows(self.encoder_.encode(rows.x)[0], context, rows.weight)
 
     # what a fitted estimator needs
 
@@ -324,3 +308,10 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         estimator.choices_ = Choices(**state["choices"])
         estimator._remember_features(estimator.encoder_.schema)
         return estimator
+
+
+def _encoded(rows: Rows, encoders: Sequence[Encoder]) -> Rows:
+    """Cells as the flow takes them; the second encoder is the context's."""
+    x, log_volume = encoders[0].encode(rows.x)
+    context = None if rows.context is None else encoders[1].encode(rows.context)[0]
+    return Rows(x, context, rows.weight, log_volume)

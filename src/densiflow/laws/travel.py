@@ -8,10 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from densiflow.bijections.base import Bijection
 from densiflow.laws import points
-from densiflow.laws.trial import Case, Numbers
+from densiflow.laws.trial import EXACT, Case, Numbers, anywhere
 from densiflow.spaces import Space
 
 Way = Literal["to_base", "to_data"]
@@ -83,9 +84,30 @@ class BijectionCase(Case[Bijection]):
         return {way: _slopes(self.exact, way, self.start[way].astype(np.float64), context) for way in WAYS}
 
     @cached_property
+    def reach(self) -> "Reach":
+        """What has any influence on what, on any row of any of several copies."""
+        context = None if self.context is None else self.context.astype(np.float64)
+        dim, width = self.widths
+        by_row, by_context = np.zeros((dim, dim), bool), np.zeros((dim, width), bool)
+        for copy in anywhere(self.exact, self.key):
+            slopes = _slopes(copy, "to_base", self.start["to_base"].astype(np.float64), context)
+            size = np.abs(slopes.jacobian)
+            by_row |= np.any(size > EXACT * np.max(size, axis=-1, keepdims=True), axis=0)
+            if slopes.context is not None:
+                by_context |= np.any(np.abs(slopes.context) > 0, axis=0)
+        return Reach(by_row, by_context)
+
+    @cached_property
     def tolerances(self) -> dict[Way, "Tolerances"]:
         """How far rounding may carry the results of each way."""
         return {way: _tolerances(self, way) for way in WAYS}
+
+
+class Reach(NamedTuple):
+    """Which outputs of `to_base` change at all with which inputs."""
+
+    by_row: NDArray[np.bool_]  # (dim, dim)
+    by_context: NDArray[np.bool_]  # (dim, context_dim)
 
 
 class Tolerances(NamedTuple):

@@ -1,6 +1,6 @@
 """How laws are tried: on a thing as given and with its parameters moved, each law saying what it saw if broken."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
 
@@ -24,6 +24,7 @@ Law = Callable[[C], str | None]  # what was seen where the law is broken; None w
 ROUNDING = 1000.0  # how many roundings of the size of its inputs a number may have gathered on its way
 EXACT = ROUNDING * float(np.finfo(np.float64).eps)  # the same for what is always computed in float64
 NOISE = 0.1  # how far parameters are moved
+COPIES = 8
 
 
 class Broken(NamedTuple):
@@ -128,6 +129,12 @@ def moved(thing: T, key: Array, size: float = NOISE) -> T:
     rng = _rng(key)
     noisy = [jnp.asarray(np.asarray(leaf) + size * rng.normal(size=leaf.shape), leaf.dtype) for leaf in leaves]
     return combine(jax.tree.unflatten(structure, noisy), rest)
+
+
+def anywhere(thing: T, key: Array) -> Iterator[T]:
+    """Copies with their trained numbers moved far, for what must show somewhere: a unit may sleep in one of them."""
+    for draw in range(COPIES):
+        yield moved(thing, jax.random.fold_in(key, draw), size=1.0)
 
 
 def largest_difference(seen: Any, wanted: Any, tolerance: Any) -> float | None:

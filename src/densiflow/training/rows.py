@@ -1,7 +1,7 @@
 """The rows that training sees: checked, split, and cut into batches."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,23 +14,33 @@ Floats = NDArray[Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of data x (n, dim), their context (n, c) or None, and their weights (n,)."""
+    """Rows of data x (n, dim), their context (n, c) or None, and their weights (n,).
+
+    ``log_volume`` (n,) is that of the encoding that made x of a table's cells; None where x is the data itself.
+    """
 
     x: Floats
     context: Floats | None
     weight: Floats
+    log_volume: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.x)
 
     def take(self, index: NDArray[np.integer]) -> "Rows":
         """The rows at `index`."""
-        return Rows(self.x[index], None if self.context is None else self.context[index], self.weight[index])
+        context, log_volume = (None if part is None else part[index] for part in (self.context, self.log_volume))
+        return Rows(self.x[index], context, self.weight[index], log_volume)
 
     def astype(self, dtype: Any) -> "Rows":
         """The same rows in the floating type a flow computes in; weights stay in float64."""
         context = None if self.context is None else self.context.astype(dtype)
-        return Rows(self.x.astype(dtype), context, self.weight)
+        return replace(self, x=self.x.astype(dtype), context=context)
+
+    @property
+    def mean_log_volume(self) -> float:
+        """What the encoding adds to the mean log-likelihood, nats a row."""
+        return 0.0 if self.log_volume is None else float(np.average(self.log_volume, weights=self.weight))
 
 
 def checked(

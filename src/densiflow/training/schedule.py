@@ -27,6 +27,11 @@ class Schedule:
         self.step += count
         return rates
 
+    @property
+    def last(self) -> float:
+        """The rate of the step taken last."""
+        return self._at(max(self.step - 1, 0))
+
     def cut(self, by: float = CUT) -> None:
         """Lower every later rate."""
         self.factor *= by
