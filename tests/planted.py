@@ -364,7 +364,7 @@ class SamplesTooNarrow(Flow):
 class FirstContextForAll(Flow):
     def log_prob(self, x, context=None):
         if np.ndim(x) == 3:
-            context = context[:, :1]
+            context = jnp.broadcast_to(context[..., :1, :], context.shape)
         return Flow.log_prob(self, x, context)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, NamedTuple, NoReturn, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -96,18 +96,15 @@ def broken_laws(
 def report(thing: Any, broken: Sequence[Broken]) -> None:
     """Raise `AssertionError` for the first broken law, if there is one."""
     if broken:
-        _fail(f"{type(thing).__name__}: {broken[0].seen} (law: {broken[0].law})")
-
-
-def _fail(message: str) -> NoReturn:
-    raise AssertionError(message)
+        raise AssertionError(f"{type(thing).__name__}: {broken[0].seen} (law: {broken[0].law})")
 
 
 def _seen(law: Law[C], case: C) -> str | None:
     try:
         return law(case)
     except Exception as error:  # whatever a stranger's class raises is something a law has seen
-        return f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else 'no message'}"
+        first_line = str(error).strip().partition("\n")[0]
+        return f"{type(error).__name__}: {first_line}"
 
 
 def _stray_field(thing: Any) -> str | None:
