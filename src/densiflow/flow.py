@@ -174,6 +174,12 @@ class Flow(eqx.Module):
         scaled: Array = self.context_scaling.value.to_base_rows(context)[0]
         return scaled
 
+    def _outside(self, x: Array) -> Array:
+        """(n,) booleans: rows outside the domain, or so far out that their squares are infinite: density zero."""
+        scaled: Array = self.scaling.value.to_base_rows(x)[0]
+        far = jnp.any(jnp.abs(scaled) > float(np.sqrt(np.finfo(x.dtype).max)), axis=-1)
+        return self.bijection.domain.outside(x) | far
+
     def _to_base_rows(self, x: Array, context: Array | None) -> tuple[Array, Array]:
         """`context` is scaled already."""
         x, scaling_log_det = self.scaling.value.to_base_rows(x)
@@ -204,7 +210,7 @@ def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:
 
 @jax.jit
 def _log_prob(flow: Flow, x: Array, context: Array | None) -> Array:
-    outside = flow.bijection.domain.outside(x)
+    outside = flow._outside(x)
     x = jnp.where(outside[:, None], flow.bijection.domain.interior, x)  # keeps gradients of the other rows finite
     context = flow._scale_context(context)
     z, log_det = flow._to_base_rows(x, context)
