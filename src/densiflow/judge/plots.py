@@ -106,7 +106,8 @@ def density_contours(
         raise ShapeError(f"names must name the 2 columns, got {len(names)}")
     points = {"data": data, "samples": samples}
     rows = {name: _checked(given, name, 2) for name, given in points.items() if given is not None}
-    figure = figure or new_figure((9.2, 4.2) if rows else (5.2, 4.2))
+    flatness = (limits[1][1] - limits[1][0]) / (limits[0][1] - limits[0][0])
+    figure = figure or new_figure((9.2 if rows else 5.2, min(max(4.0 * flatness, 2.0), 8.0) + 0.6))
     panels = figure.subplots(1, 2 if rows else 1, squeeze=False)[0]
     _draw_density(figure, panels[0], log_density, limits, resolution)
     if rows:
@@ -295,7 +296,7 @@ def _draw_density(
     density = np.exp(heights - max(heights.max(), np.finfo(np.float64).min))  # peak 1, or zero everywhere
     levels = density_levels(density, REGIONS)
     filled = axes.contourf(first, second, density, levels=[*levels, levels[-1] + 1.0], colors=MODEL_SHADES)
-    bar = figure.colorbar(filled, ax=axes, spacing="uniform", ticks=levels, shrink=0.85, pad=0.02, drawedges=False)
+    bar = figure.colorbar(filled, ax=axes, spacing="uniform", ticks=levels, pad=0.02, drawedges=False)
     bar.ax.set_yticklabels([f"{mass:.0%}" for mass in REGIONS])
     bar.ax.tick_params(labelsize=7.5, length=0, colors=INK)
     bar.outline.set_visible(False)
@@ -311,7 +312,9 @@ def _draw_rows(axes: "Axes", rows: dict[str, Floats]) -> None:
         if name in rows:
             dots = _some(rows[name])
             axes.plot(dots[:, 0], dots[:, 1], ".", markeredgewidth=0, label=name, **look)
-    axes.legend(loc="upper right", edgecolor="none", framealpha=0.9, fontsize=8, labelcolor=INK, markerscale=2)
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8, labelcolor=INK, markerscale=2
+    )
 
 
 def _draw_conditional(axes: "Axes", grid: Floats, density: Floats, truth: float) -> None:
