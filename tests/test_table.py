@@ -394,7 +394,7 @@ def test_real_is_finite_for_the_largest_numbers():
         y, log_volume = column.encode(np.array([-largest, largest]))
         assert np.isfinite(y).all()
         assert np.isfinite(log_volume).all()
-        assert (np.abs(y) < 3000).all()
+        assert (np.abs(y) < 10_000).all()
         assert np.isfinite(column.decode(np.array([-1e6, -700.0, 700.0, 1e6]))).all()
     column = Real.fit(np.array([-largest, 0.0, 1.0, largest]), np.ones(4))
     assert np.isfinite([column.shift, column.scale]).all()
@@ -403,15 +403,9 @@ def test_real_is_finite_for_the_largest_numbers():
 def test_real_measures_what_no_float64_ratio_holds():
     column = Real(0.0, 1e-300)
     y, log_volume = column.encode(np.array([1e12, -1e300]))  # 10**312 and 10**600 standard deviations
-    np.testing.assert_allclose(y, [2 * 312 * np.log(10), -2 * 600 * np.log(10)])
-    np.testing.assert_allclose(log_volume, 300 * np.log(10) + np.log(2) - np.array([312, 600]) * np.log(10))
+    np.testing.assert_allclose(y, [6 * (np.log(2 / 6) + 312 * np.log(10)), -6 * (np.log(2 / 6) + 600 * np.log(10))])
+    np.testing.assert_allclose(log_volume, 300 * np.log(10) + np.log(6) - np.array([312, 600]) * np.log(10))
     np.testing.assert_allclose(column.decode(y), [1e12, -1e300], rtol=1e-11)
-
-
-def test_real_bends_heavy_tails_more():
-    rng = np.random.default_rng(0)
-    bends = [Real.fit(rng.standard_t(df, 5000), np.ones(5000)).bend for df in (30, 3, 1)]
-    assert bends[0] > bends[1] > bends[2]
 
 
 def test_real_without_spread_or_beside_rows_of_no_weight():
@@ -451,8 +445,8 @@ def test_encoder_adds_the_volumes_of_its_columns():
     encoder, matrix = encoder_of({"b": "real"})
     x, log_volume = encoder.encode(matrix)
     u = (matrix - matrix.mean(0)) / matrix.std(0)
-    np.testing.assert_allclose(x, 2 * np.arcsinh(u / 2))
-    np.testing.assert_allclose(log_volume, -np.log(matrix.std(0)).sum() - 0.5 * np.log1p((u / 2) ** 2).sum(axis=1))
+    np.testing.assert_allclose(x, 6 * np.arcsinh(u / 6))
+    np.testing.assert_allclose(log_volume, -np.log(matrix.std(0)).sum() - 0.5 * np.log1p((u / 6) ** 2).sum(axis=1))
     np.testing.assert_allclose(encoder.decode(x), matrix, atol=1e-14)
     np.testing.assert_array_equal(matrix, NUMBERS)
 

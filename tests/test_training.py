@@ -220,7 +220,7 @@ def test_ctrl_c_inside_a_long_epoch_returns_the_best_so_far(monkeypatch):
     assert len(history.train) == len(history.validation) == 1  # the part of the first epoch that was reached
     assert history.best_epoch == 0
     untrained = small().standardised(x)
-    assert fitted.log_prob(x[:1000]).mean() == pytest.approx(untrained.log_prob(x[:1000]).mean(), abs=0.05)
+    assert abs(float(fitted.log_prob(x[:1000]).mean() - untrained.log_prob(x[:1000]).mean())) < 0.05
     assert not np.array_equal(jax.tree.leaves(fitted.bijection)[0], jax.tree.leaves(small().bijection)[0])
 
 

@@ -2,5 +2,6 @@
 
 from densiflow.bases.base import Base as Base
 from densiflow.bases.normal import Normal as Normal
+from densiflow.bases.student_t import StudentT as StudentT
 
-__all__ = ["Base", "Normal"]
+__all__ = ["Base", "Normal", "StudentT"]

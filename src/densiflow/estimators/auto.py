@@ -6,8 +6,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choices:
-    """A recipe's and its training's settings; `layers` and the rest of them are what a user may also give."""
+    """The settings of a MAF, of its base and of its training.
 
+    ``degrees_of_freedom`` are those that a Student-t base starts with; None is a normal base.
+    """
+
+    degrees_of_freedom: float | None
     layers: int
     hidden: tuple[int, ...]
     activation: str
@@ -22,8 +26,9 @@ class Choices:
 def choose(rows: int, columns: int) -> Choices:
     """Settings that did well on tables of that size.
 
-    tanh, since its units are bounded: a row far out can't throw the columns after it farther out still. Small
-    tables get small batches and weight decay; more rows carry wider networks.
+    A Student-t base, and tanh, since its units are bounded: tables hold rows far from the others, which must not
+    count as impossible, nor throw the columns after them farther out still. Small tables get small batches and
+    weight decay; more rows carry wider networks.
 
     >>> choose(rows=5000, columns=6).hidden
     (128, 128)
@@ -31,6 +36,7 @@ def choose(rows: int, columns: int) -> Choices:
     width = 64 if rows < 2_000 else 128 if rows < 50_000 else 256
     batch_size = 64 if rows < 2_000 else 128 if rows < 20_000 else 256 if rows < 200_000 else 512
     return Choices(
+        degrees_of_freedom=10.0,
         layers=3 if columns == 1 else 10,
         hidden=(max(width, 4 * columns),) * 2,
         activation="tanh",

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Self
 
 import jax
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from densiflow import precision, recipes
+from densiflow.bases import StudentT
 from densiflow.errors import ArgumentError, ContextError, ShapeError
 from densiflow.estimators.auto import Choices, choose
 from densiflow.estimators.fitted import check_fitted
@@ -35,11 +36,12 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     .. math:: \log p(\text{row}) = \log p_Z(z) + \log\left|\det \frac{\partial z}{\partial x}\right|
               + \sum_j \log \frac{dx_j}{d\,\text{column}_j}
 
-    Columns are encoded in float64 (standardised, far outliers drawn in; see `table.columns.Real`), and a flow is
+    Columns are encoded in float64 (standardised, cells far out drawn in; see `table.columns.Real`), and a flow is
     fitted to what comes of them by maximum likelihood. Densities are in nats per row, in the units of the table.
 
     Args:
-        flow: "auto", which chooses what follows from the table's size; "maf"; "made"; or a `Flow` to start from.
+        flow: "auto", a MAF on a Student-t base with what follows chosen by the table's size; "maf" or "made", the
+            recipe, on a normal base; or a `Flow` to start from.
         columns: kinds of columns by name, such as ``{"price": "real"}``; None reads them from the table.
         layers, hidden, activation: the recipe's; None leaves the choice to "auto".
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
@@ -203,15 +205,17 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.validation, self.max_epochs
 
     def _choices(self, rows: int, columns: int) -> Choices:
-        made = {"layers": 1} if isinstance(self.flow, str) and self.flow == "made" else {}
+        chosen = choose(rows, columns)
+        if self.flow != "auto":
+            chosen = replace(chosen, degrees_of_freedom=None)
         given = {
-            "layers": self.layers,
+            "layers": 1 if self.flow == "made" else self.layers,
             "hidden": None if self.hidden is None else tuple(self.hidden),
             "activation": self.activation,
             "batch_size": self.batch_size,
             "weight_decay": self.weight_decay,
         }
-        return choose(rows, columns).overruled(**(given | made))
+        return chosen.overruled(**given)
 
     def _unfitted(self, key: jax.Array, dim: int, context_dim: int, choices: Choices) -> Flow:
         if isinstance(self.flow, Flow):
@@ -223,7 +227,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return self.flow
         if self.flow not in ("auto", "maf", "made"):
             raise ArgumentError(f"flow must be auto, maf, made or a Flow, got {self.flow!r}")
-        return recipes.maf(
+        flow = recipes.maf(
             key,
             dim,
             context_dim,
@@ -232,6 +236,9 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             activation=choices.activation,
             dtype=self.dtype,
         )
+        if choices.degrees_of_freedom is None:
+            return flow
+        return Flow(flow.bijection, StudentT(dim, choices.degrees_of_freedom, dtype=self.dtype))
 
     def _remember_features(self, schema: frames.Schema) -> None:
         self.n_features_in_ = len(schema.dtypes)

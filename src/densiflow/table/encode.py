@@ -27,10 +27,10 @@ class Encoder:
     >>> encoder = Encoder.fit(schema, matrix, np.ones(2), kinds={"a": "real"})
     >>> x, log_volume = encoder.encode(matrix)
     >>> x.round(4)
-    array([[-0.9624, -0.9624],
-           [ 0.9624,  0.9624]])
+    array([[-0.9954, -0.9954],
+           [ 0.9954,  0.9954]])
     >>> log_volume.round(4)
-    array([-3.2189, -3.2189])
+    array([-3.0231, -3.0231])
     >>> encoder.decode(x)
     array([[ 1., 10.],
            [ 3., 50.]])

@@ -8,8 +8,6 @@ import numpy as np
 
 from densiflow.table.columns.base import Column, Floats
 
-BENDS = (2.0, 1.0, 0.5, 0.25)  # in standard deviations
-ENOUGH = 20_000  # rows to choose a bend by
 LARGEST = float(np.finfo(np.float64).max)
 
 
@@ -23,28 +21,26 @@ class Real(Column):
     .. math:: \text{log\_volume} = -\log \text{scale} - \tfrac12 \log\bigl(1 + (u / c)^2\bigr)
 
     ``shift`` and ``scale``, in the units of the column, are its weighted mean and standard deviation; c is ``bend``,
-    in standard deviations: y is nearly u below it and grows with log u beyond. Of a few it is the one under which a
-    normal y makes the cells likeliest: small where tails are heavy, but never so large that a row farther out than
-    any of those fitted to would count as impossible. The map is smooth, and it cancels
+    in standard deviations: y is nearly u below it and grows with log u beyond. The map is smooth, and it cancels
     units: a column in metres and the same one in millimetres have equal y. The largest float64 still has \|y\| below
-    3000, so no row lies so far out that float32 arithmetic breaks, and a normal density of y has tails in the
-    column's units that are heavier than normal. A scale that would be 0 is ``|shift|``, or 1 where that is 0 as well.
+    10000, so no row lies so far out that float32 arithmetic breaks. A scale that would be 0 is ``|shift|``, or 1 where
+    that is 0 as well.
 
     Shapes: ``values, y, log_volume`` (n,).
 
     >>> column = Real.fit(np.array([1.0, 3.0]), np.ones(2))
     >>> column
-    Real(shift=2.0, scale=1.0, bend=2.0)
+    Real(shift=2.0, scale=1.0, bend=6.0)
     >>> y, log_volume = column.encode(np.array([4.0, 1e6]))
     >>> y.round(4), log_volume.round(4)
-    (array([ 1.7627, 27.631 ]), array([ -0.3466, -13.1224]))
+    (array([ 1.9647, 76.3014]), array([ -0.0527, -12.0237]))
     >>> column.decode(y).round(6)
     array([4.e+00, 1.e+06])
     """
 
     shift: float
     scale: float
-    bend: float = BENDS[0]
+    bend: float = 6.0
     kind: ClassVar[str] = "real"
 
     @classmethod
@@ -55,19 +51,7 @@ class Real(Column):
         distance = np.where(share > 0, np.abs(_difference(values, mean)), 0.0)
         unit = float(distance.max())  # squares of very large or very small distances leave the range of float64
         deviation = unit * float(np.sqrt(share @ (distance / unit) ** 2)) if unit > 0 else 0.0
-        scale = deviation or abs(mean) or 1.0
-        candidates = [cls(mean, scale, bend) for bend in BENDS]
-        step = -(-len(values) // ENOUGH)
-        return max(candidates, key=lambda column: column._likelihood(values[::step], weight[::step]))
-
-    def _likelihood(self, values: Floats, weight: Floats) -> float:
-        """The mean log-likelihood of the cells if y were normal, but for a constant."""
-        if not weight.any():
-            return 0.0
-        y, log_volume = self.encode(values)
-        mean = np.average(y, weights=weight)
-        variance = np.average((y - mean) ** 2, weights=weight)
-        return float(np.average(log_volume, weights=weight) - 0.5 * np.log(variance)) if variance > 0 else 0.0
+        return cls(mean, deviation or abs(mean) or 1.0)
 
     def encode(self, values: Floats) -> tuple[Floats, Floats]:
         distance = _difference(values, self.shift)
