@@ -65,6 +65,8 @@ def changed(flow, change):
     data = files.to_bytes(flow)
     tensors, header = files._unpack(data, "the file")
     change(header)
+    header.pop("checksum", None)
+    header["checksum"] = files._checksum(header, tensors)  # a file made so, not one damaged on its way
     return pack(tensors, metadata={files.KEY: json.dumps(header)})
 
 
@@ -104,7 +106,11 @@ def other_tensor(header):
         (lambda f: pack({"w": np.ones(3)}), ModelFileError, ["not a densiflow model"]),
         (lambda f: pack({"w": np.ones(3)}, metadata={"densiflow": "no json"}), ModelFileError, ["damaged"]),
         (lambda f: files.to_bytes(f)[:-1] + b"\x01", ModelFileError, ["checksum"]),
+        (lambda f: files.to_bytes(f).replace(b'"dim\\":3', b'"dim\\":4', 1), ModelFileError, ["checksum"]),
         (lambda f: changed(f, lambda h: h.update(format=99)), NewerFormatError, ["format 99", "upgrade"]),
+        (lambda f: changed(f, lambda h: h.update(format=99, versions=None)), NewerFormatError, ["format 99"]),
+        (lambda f: changed(f, lambda h: h.update(format=True)), ModelFileError, ["damaged"]),
+        (lambda f: changed(f, lambda h: h.update(tree=h["tree"]["fields"]["scaling"])), ModelFileError, ["no model"]),
         (lambda f: changed(f, rename), UnregisteredClassError, ["'Cauchy'", "Normal"]),
         (lambda f: changed(f, drop_field), ModelFileError, ["does not describe a model"]),
         (lambda f: changed(f, spoil_static), ModelFileError, ["does not describe a model"]),

@@ -129,6 +129,20 @@ def test_inside_jit_and_vmap_the_numbers_are_the_same(conditional):
     np.testing.assert_allclose(drawn, conditional.sample(KEY, 4, context[0]), rtol=1e-4, atol=1e-5)
 
 
+def test_closures_and_methods_can_be_compiled(conditional):
+    x, context = np.ones((5, 3)), np.full((5, 2), 0.5)
+    eager = conditional.log_prob(x, context)
+    np.testing.assert_allclose(jax.jit(lambda: conditional.log_prob(x, context))(), eager, rtol=1e-5)
+    np.testing.assert_allclose(jax.jit(conditional.log_prob)(x, context), eager, rtol=1e-5)
+    assert jax.jit(lambda: conditional.sample(KEY, 3, context))().shape == (3, 5, 3)
+    assert jax.lax.scan(lambda total, _: (total + conditional.log_prob(x, context).sum(), None), 0.0, None, 3)[0] < 0
+
+
+def test_sizes_may_be_numpy_integers():
+    flow = recipes.maf(KEY, dim=np.int64(2), layers=np.int64(2), hidden=(np.int64(4),))
+    assert flow.sample(KEY, np.int64(3)).shape == (3, 2)
+
+
 def test_plain_jax_transformations_work_on_a_flow(plain):
     doubled = jax.tree.map(lambda leaf: leaf * 2 if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf, plain)
     assert isinstance(doubled, Flow)
@@ -173,8 +187,11 @@ def test_default_dtype_is_that_of_jax_when_called():
         (lambda f, c: c.log_prob(np.zeros((5, 3)), np.zeros((5, 3))), ContextError, ["(..., 2)", "(5, 3)"]),
         (lambda f, c: c.log_prob(np.zeros((5, 3)), np.zeros((4, 2))), ShapeError, ["(5, 3)", "(4, 2)"]),
         (lambda f, c: c.sample(KEY, 3), ContextError, ["none was given"]),
-        (lambda f, c: f.sample(0, 3), KeyTypeError, ["jax.random.key(0)", "int"]),
+        (lambda f, c: f.sample(0, 3), KeyTypeError, ["jax.random.key(0)", "0"]),
         (lambda f, c: f.sample(KEY, -1), ArgumentError, ["at least 0", "-1"]),
+        (lambda f, c: f.sample(KEY, 2.5), ArgumentError, ["whole number", "2.5"]),
+        (lambda f, c: f.sample(jax.random.split(KEY, 3), 2), KeyTypeError, ["one JAX random key", "(3,)"]),
+        (lambda f, c: recipes.maf(KEY, dim=2, bound="a"), ArgumentError, ["bound", "'a'"]),
         (lambda f, c: recipes.maf(0, dim=2), KeyTypeError, ["jax.random.key(0)"]),
         (lambda f, c: recipes.maf(KEY, dim=0), ArgumentError, ["dim", "at least 1"]),
         (lambda f, c: recipes.maf(KEY, dim=2, layers=0), ArgumentError, ["layers"]),

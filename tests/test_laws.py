@@ -2,13 +2,16 @@
 
 import inspect
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import pytest
 
 from densiflow import laws, recipes, registry
 from densiflow.bases import Base
 from densiflow.bijections import Autoregressive, Bijection
 from densiflow.scalars import ScalarMap
+from densiflow.spaces import POSITIVE
 
 
 def examples_of(interface, *arguments):
@@ -33,6 +36,38 @@ FLOWS = [
 @pytest.mark.parametrize("bijection", BIJECTIONS)
 def test_bijection(bijection):
     laws.check_bijection(bijection)
+
+
+class Asinh(Bijection):
+    """A stranger's bijection that is right, and whose way to data overflows far out."""
+
+    dim: int = eqx.field(static=True, default=2)
+    context_dim: int = eqx.field(static=True, default=0)
+
+    def to_base(self, x, context=None):
+        return jnp.arcsinh(x), -0.5 * jnp.sum(jnp.log1p(x**2))
+
+    def to_data(self, z, context=None):
+        return jnp.sinh(z), jnp.sum(jnp.log(jnp.cosh(z)))
+
+
+class Exp(Asinh):
+    """Another, onto the positive half only."""
+
+    @property
+    def domain(self):
+        return POSITIVE
+
+    def to_base(self, x, context=None):
+        return jnp.log(x), -jnp.sum(jnp.log(x))
+
+    def to_data(self, z, context=None):
+        return jnp.exp(z), jnp.sum(z)
+
+
+@pytest.mark.parametrize("cls", [Asinh, Exp])
+def test_right_bijections_of_strangers_pass(cls):
+    laws.check_bijection(cls())
 
 
 @pytest.mark.parametrize("scalar", SCALARS)

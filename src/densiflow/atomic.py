@@ -4,8 +4,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 
 from densiflow.errors import OutputPathError
+
+LONGEST_ENDING = 32  # of a temporary file's name: it stays last, since some writers choose a format by it
 
 
 def check_writable(path: str | os.PathLike[str]) -> Path:
@@ -29,8 +32,7 @@ def written_whole(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises `OutputPathError` for a path that can't be written; nothing is left behind then, nor after Ctrl-C.
     """
     target = check_writable(path)
-    # the ending stays last, since some writers choose a format by it
-    part = target.with_name(f".part-{os.getpid()}-{target.name}")
+    part = target.with_name(f".part-{token_hex(8)}{target.suffix[-LONGEST_ENDING:]}")
     try:
         yield part
         os.replace(part, target)

@@ -1,7 +1,7 @@
 """The model file: one safetensors file, its arrays as tensors and the tree of classes in its header.
 
 The header holds one JSON string under the key ``densiflow``: the format's version, the versions of the libraries
-that wrote it, a checksum of the tensors, and the tree. A node of the tree is one of::
+that wrote it, the tree, and a checksum of these and of the tensors. A node of the tree is one of::
 
     {"class": "Chain", "static": {...}, "fields": {name: node}}     a registered class
     {"items": [node, ...]}   {"entries": {name: node}}              a tuple, a mapping
@@ -72,7 +72,10 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise MissingFileError(f"there is no file {path}") from None
     except OSError as error:
         raise ModelFileError(f"can't read {path}: {error.strerror}") from None
-    return from_bytes(data, str(path))
+    thing = from_bytes(data, str(path))
+    if isinstance(thing, eqx.Module) and not isinstance(thing, Flow):
+        raise ModelFileError(f"{path} holds no model, but a part of one: a {type(thing).__name__}")
+    return thing
 
 
 def to_bytes(thing: Any) -> bytes:
@@ -81,21 +84,20 @@ def to_bytes(thing: Any) -> bytes:
 
     tensors: Tensors = {}
     tree = _encode(_described(thing), "", tensors)
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "versions": {name: version(name) for name in ("densiflow", "equinox", "jax")},
-        "checksum": _checksum(tensors),
         "tree": tree,
     }
-    text = json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return pack(tensors, metadata={KEY: text})
+    header["checksum"] = _checksum(header, tensors)
+    return pack(tensors, metadata={KEY: _canonical(header)})
 
 
 def from_bytes(data: bytes, name: str = "the file") -> Any:
     """What the bytes of a model file hold; `name` is for errors."""
     tensors, header = _unpack(data, name)
-    if header.get("checksum") != _checksum(tensors):
-        raise ModelFileError(f"{name} is damaged: its numbers do not match their checksum")
+    if header.pop("checksum", None) != _checksum(header, tensors):
+        raise ModelFileError(f"{name} is damaged: what it holds does not match its checksum")
     wide = any(tensor.dtype == np.float64 for tensor in tensors.values())
     try:
         with jax.enable_x64(True) if wide else nullcontext():
@@ -104,7 +106,7 @@ def from_bytes(data: bytes, name: str = "the file") -> Any:
             _check_fits(getattr(thing, "flow_", thing))
     except ModelFileError as error:
         raise type(error)(f"{name}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ModelFileError(f"{name} is damaged: its header does not describe a model ({error!r})") from None
     if isinstance(thing, eqx.Module):
         try:
@@ -128,10 +130,14 @@ def _unpack(data: bytes, name: str) -> tuple[Tensors, dict[str, Any]]:
     try:
         header = json.loads(text)
         written = header["format"]
-    except (ValueError, KeyError, TypeError):
-        raise ModelFileError(f"{name} is damaged: its header can't be read") from None
-    if not isinstance(written, int) or written > FORMAT:
-        by = header.get("versions", {}).get("densiflow", "a later version")
+        known = isinstance(written, int) and not isinstance(written, bool) and written >= 1
+    except (ValueError, KeyError, TypeError, RecursionError):
+        known = False
+    if not known:
+        raise ModelFileError(f"{name} is damaged: its header can't be read")
+    if written > FORMAT:
+        versions = header.get("versions")
+        by = versions.get("densiflow") if isinstance(versions, dict) else "of a later version"
         raise NewerFormatError(
             f"{name} has format {written}, written by densiflow {by}; this densiflow reads up to format {FORMAT}: "
             f"upgrade it"
@@ -143,8 +149,13 @@ def _unpack(data: bytes, name: str) -> tuple[Tensors, dict[str, Any]]:
         raise ModelFileError(f"{name} is truncated or damaged: {error}") from None
 
 
-def _checksum(tensors: Tensors) -> str:
-    digest = hashlib.sha256()
+def _canonical(header: dict[str, Any]) -> str:
+    return json.dumps(header, allow_nan=False, sort_keys=True, separators=(",", ":"))
+
+
+def _checksum(header: dict[str, Any], tensors: Tensors) -> str:
+    """Of everything in the file but the checksum itself."""
+    digest = hashlib.sha256(_canonical(header).encode())
     for name in sorted(tensors):
         array = np.ascontiguousarray(tensors[name])
         digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())

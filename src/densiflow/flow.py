@@ -52,6 +52,10 @@ class Flow(eqx.Module):
     scaling: Fixed
     context_scaling: Fixed | None
 
+    # by identity, so that ``jax.jit(flow.log_prob)`` can take the method as what it compiles
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
     def __init__(self, bijection: Bijection, base: Base) -> None:
         self.bijection, self.base = bijection, base
         self.scaling = Fixed(self._identity(bijection.dim))
@@ -153,8 +157,8 @@ class Flow(eqx.Module):
         rows.check_key(key)
         rows.check_context(context, self.context_dim)
         precision.require(self.dtype)
-        if n < 0:
-            raise ArgumentError(f"the number of samples must be at least 0, got {n}")
+        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
+            raise ArgumentError(f"the number of samples must be a whole number of at least 0, got {n!r}")
         batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
         traced = rows.is_traced(self, key, context)
         xp: Any = jnp if traced else np

@@ -143,7 +143,7 @@ def maf(
         start=start,
         dtype=dtype,
     )
-    return Flow(stack, Normal(dim, dtype=dtype))
+    return Flow(stack, Normal(int(dim), dtype=dtype))
 
 
 @partial(jax.jit, static_argnames=("dim", "context_dim", "layers", "permutation", "hidden", "activation", "scalar",

@@ -15,8 +15,8 @@ SIZES = (64, 256, 1024, 4096)  # rows a compiled program takes; longer batches g
 
 
 def is_traced(*trees: Any) -> bool:
-    """Whether anything here is being traced by jit, grad or vmap, so that its values are not known."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(trees))
+    """Whether values are not known here: something given is traced by grad or vmap, or all of this is inside jit."""
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in (jnp.zeros(()), *jax.tree.leaves(trees)))
 
 
 def check_x(x: ArrayLike, dim: int, name: str = "x") -> None:
@@ -44,14 +44,16 @@ def check_context(context: ArrayLike | None, context_dim: int) -> None:
 def check_key(key: Any) -> None:
     """Raise `KeyTypeError` unless `key` is one JAX random key."""
     typed = isinstance(key, Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.shape == ()
-    legacy = isinstance(key, Array) and key.dtype == jnp.uint32 and key.ndim == 1
+    legacy = isinstance(key, Array) and key.dtype == jnp.uint32 and key.shape in ((2,), (4,))
     if not (typed or legacy):
-        raise KeyTypeError(f"expected a JAX random key, such as jax.random.key(0), got {type(key).__name__}: {key!r}")
+        came = f"{type(key).__name__} of shape {key.shape}" if isinstance(key, Array | np.ndarray) else repr(key)
+        raise KeyTypeError(f"expected one JAX random key, such as jax.random.key(0), got {came}")
 
 
 def flatten(x: ArrayLike, context: ArrayLike | None, dtype: Any, xp: Any) -> tuple[tuple[int, ...], Any, Any]:
     """Broadcast leading axes as numpy does: ``(batch shape, x (n, dim), context (n, c) or None)``, in `xp`."""
-    rows = xp.asarray(x, dtype)
+    with np.errstate(over="ignore"):  # a cell beyond float32 is infinite: it has no density
+        rows = xp.asarray(x, dtype)
     if context is None:
         return rows.shape[:-1], rows.reshape(-1, rows.shape[-1]), None
     given = xp.asarray(context, dtype)

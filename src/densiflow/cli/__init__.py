@@ -11,10 +11,12 @@ import typer
 from densiflow.cli import demo, fit, info, sample, score
 from densiflow.errors import DensiflowError
 
+MISTAKE = 2
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="densiflow",
     help="Exact densities for tables, by normalizing flows.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -26,20 +28,24 @@ app.command("info")(info.info)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0, 2 for the user's mistake, 130 after Ctrl-C."""
+    """Run one command and return its exit code: 0, 2 for the user's mistake, 130 after Ctrl-C; no arguments is help."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app(list(sys.argv[1:] if arguments is None else arguments), standalone_mode=False)
+        code: int | None = app(given or ["--help"], standalone_mode=False)
     except typer.TyperException as error:
-        return _mistake(error.format_message())
+        return _said(error.format_message(), MISTAKE)
     except (DensiflowError, OSError) as error:
-        return _mistake(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        print("densiflow: interrupted", file=sys.stderr)
-        return 130
-    return 0
+        return _said(str(error), MISTAKE)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except typer.Abort as abort:  # an interrupt that a command met, and said what came of it
+        return _said(str(abort) or "interrupted", INTERRUPTED)
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C in a command
+        return _said("interrupted", INTERRUPTED)
+    return code or 0
 
 
-def _mistake(message: str) -> int:
-    """One line on stderr, whatever the message holds."""
+def _said(message: str, code: int) -> int:
+    """The exit code, after one line on stderr, whatever the message holds."""
     print("densiflow: " + " ".join(message.split()), file=sys.stderr)
-    return 2
+    return code

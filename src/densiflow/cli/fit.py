@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from densiflow.cli.options import names
+from densiflow.cli.options import check_not_read, names, whole_number
 from densiflow.errors import ArgumentError
 
 
@@ -13,33 +13,38 @@ def fit(
     model: Annotated[str, typer.Option("--model", help="The model file to write.", metavar="FILE")],
     columns: Annotated[
         list[str] | None,
-        typer.Option("--columns", help="Columns to model; all but context and weights if not given.", metavar="A,B"),
+        typer.Option("--columns", help="Columns to model, or repeat for each; all but context and weights if not given.", metavar="A,B"),
     ] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option("--context", help="Columns that the density is conditional on.", metavar="C,D"),
+        typer.Option("--context", help="Columns that the density is conditional on, or repeat for each.", metavar="C,D"),
     ] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")] = None,
     flow: Annotated[str, typer.Option("--flow", help="auto, maf or made.")] = "auto",
     max_epochs: Annotated[
-        int | None, typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", min=1)
+        int | None,
+        typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", parser=whole_number(1)),
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
+    ] = None,
 ) -> None:
     """Fit the density of a table's columns and save it."""
     from densiflow.atomic import check_writable
     from densiflow.estimators import FlowDensity
     from densiflow.table import files
 
+    check_not_read("--model", model, table=table)
     check_writable(model)  # before the long work, not after it
     rows = files.read_file(table)
-    modelled, given = _roles(rows.column_names, names(columns), names(context), weights)
+    modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
     density = FlowDensity(flow=flow, max_epochs=max_epochs, random_state=seed)
     density.fit(
         files.select(rows, modelled),
         context=files.select(rows, given) if given else None,
         sample_weight=_weight(rows, weights),
     )
+    _check_trained(density.history_)
     density.save(model)
     print(_summary(density, model))
 
@@ -48,7 +53,8 @@ def _roles(
     present: list[str], columns: list[str], context: list[str], weights: str | None
 ) -> tuple[list[str], list[str]]:
     """The columns to model and the context columns, each name known and in one role."""
-    roles = {"--columns": columns, "--context": context, "--weights": [weights] if weights else []}
+    columns, context = names(columns, present), names(context, present)
+    roles = {"--columns": columns, "--context": context, "--weights": [] if weights is None else [weights]}
     for option, members in roles.items():
         unknown = [name for name in members if name not in present]
         if unknown:
@@ -68,6 +74,13 @@ def _weight(rows: Any, name: str | None) -> Any:
     from densiflow.table import files, frames
 
     return None if name is None else frames.read(files.select(rows, [name]), "the weights")[1][:, 0]
+
+
+def _check_trained(history: Any) -> None:
+    """Raise for a fit that Ctrl-C ended before it had any weights but those it started from."""
+    if history.best_epoch is None:
+        reached = "the held-out log-likelihood was finite" if history.train else "the first step"
+        raise typer.Abort(f"interrupted before {reached}; nothing was saved")
 
 
 def _summary(density: Any, model: str) -> str:

@@ -24,7 +24,9 @@ def _density(density: Any) -> Iterator[tuple[str, str]]:
     yield from list(_flow(density.flow_))[1:]
     history = density.history_
     yield "epochs", f"{len(history.train)}, {history.stopped}"
-    if history.validation:
+    if history.best_epoch is None:
+        yield "best epoch", "none, the weights are those before training"
+    elif history.validation:
         yield "best epoch", str(history.best_epoch + 1)
     if history.rollbacks:
         yield "rollbacks", f"{history.rollbacks} (the loss was not finite)"

@@ -1,25 +1,52 @@
 """Options that several commands share."""
 
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from densiflow.errors import ArgumentError
+import typer
+
+from densiflow.errors import ArgumentError, ContextError
 
 
-def names(values: list[str] | None) -> list[str]:
-    """Column names from an option that repeats or takes commas.
+def names(values: Sequence[str], present: Sequence[str]) -> list[str]:
+    """Column names from an option that repeats or takes commas, for a table with the columns `present`.
 
-    >>> names(["u,g", "r"])
-    ['u', 'g', 'r']
+    What is a column as it stands is that column, commas and spaces and all.
+
+    >>> names(["u, g", "r, corrected"], ["u", "g", "r, corrected"])
+    ['u', 'g', 'r, corrected']
     """
-    found = [name.strip() for value in values or [] for name in value.split(",")]
-    if "" in found:
+    parts = [part for value in values for part in ([value] if value in present else value.split(","))]
+    found = [column_name(part, present) for part in parts]
+    if "" in found and "" not in present:
         raise ArgumentError(
-            f"an empty column name in {','.join(values or [])!r}: write names with single commas between"
+            f"an empty column name in {','.join(values)!r}: write names with single commas between"
         )
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
         raise ArgumentError(f"column {repeated[0]!r} is named twice")
     return found
+
+
+def column_name(text: str, present: Sequence[str]) -> str:
+    """The text as it stands if that is one of the columns `present`, else without spaces around it."""
+    return text if text in present else text.strip()
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """The parser of an option that takes whole numbers from `least` on."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise typer.BadParameter(f"expected a whole number, got {text!r}") from None
+        if number < least:
+            raise typer.BadParameter(f"expected a whole number of at least {least}, got {number}")
+        return number
+
+    return parse
 
 
 def fitted_table(model: str) -> Any:
@@ -37,9 +64,26 @@ def fitted_table(model: str) -> Any:
 
 
 def context_names(model: Any) -> list[str]:
-    """The names of the context columns of a fitted model, none if it takes no context."""
+    """The names of the context columns of a fitted model, none if it takes no context.
+
+    Raises `ContextError` where they have no names, since a command can't tell them apart then.
+    """
     encoder = model.context_encoder_
-    return [] if encoder is None or encoder.schema.names is None else list(encoder.schema.names)
+    if encoder is None:
+        return []
+    if encoder.schema.names is None:
+        raise ContextError(
+            f"the model is conditional on {encoder.schema.width} columns without names, which a command can't give; "
+            f"use it from Python, or fit it with a context whose columns have names"
+        )
+    return list(encoder.schema.names)
+
+
+def check_not_read(option: str, output: str, **read: str) -> None:
+    """Raise `ArgumentError` for an output that would overwrite one of the files `read`, given by what they are."""
+    for what, path in read.items():
+        if os.path.realpath(output) == os.path.realpath(path):
+            raise ArgumentError(f"{option} {output} would overwrite the {what} it is made from; name another file")
 
 
 def check_table_output(path: str) -> None:

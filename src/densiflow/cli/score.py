@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from densiflow.cli.options import check_table_output, context_names, fitted_table
+from densiflow.cli.options import check_not_read, check_table_output, context_names, fitted_table
 from densiflow.errors import TableError
 
 COLUMN = "log_density"
@@ -20,6 +20,7 @@ def score(
 
     from densiflow.table import files
 
+    check_not_read("--out", out, model=model, table=table)
     density = fitted_table(model)
     check_table_output(out)
     rows = files.read_file(table)

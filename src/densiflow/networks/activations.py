@@ -24,7 +24,7 @@ _GAINS: dict[str, float] = {"relu": 1.414, "tanh": 1.593, "sigmoid": 1.846, "sil
 
 def activation(name: str) -> Callable[[Array], Array]:
     """The function of that name. Raises `ArgumentError` for another name."""
-    if name not in _FUNCTIONS:
+    if not isinstance(name, str) or name not in _FUNCTIONS:
         raise ArgumentError(f"activation must be one of {', '.join(get_args(Activation))}, got {name!r}")
     return _FUNCTIONS[name]
 

@@ -49,8 +49,9 @@ class Affine(ScalarMap):
     def __check_init__(self) -> None:
         if self.form not in get_args(ScaleForm):
             raise ArgumentError(f"the scale's form must be one of {', '.join(get_args(ScaleForm))}, got {self.form!r}")
-        if self.bound is not None and not (self.bound > 0 and math.isfinite(self.bound)):
-            raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound}")
+        real = isinstance(self.bound, float | int)
+        if self.bound is not None and not (real and self.bound > 0 and math.isfinite(self.bound)):
+            raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound!r}")
         if not 0 < self.minimum < 1:
             raise ArgumentError(f"minimum must lie between 0 and 1, got {self.minimum}")
 
