@@ -30,13 +30,14 @@ def main():
     train, weight, held = (np.load(arguments.folder / f"{name}.npy") for name in ("train", "train_weight", "val"))
     line("Gaussian, first 1,523 rows", gaussian(train[:1523]).score_samples(held))
     line(f"Gaussian, {len(train)} rows with weights", gaussian(train, weight).score_samples(held))
-    for activation in ("relu", "tanh"):
+    settings = {"relu": ("maf", "relu"), "tanh": ("maf", "tanh"), "tanh, Student-t base": ("auto", "tanh")}
+    for name, (flow, activation) in settings.items():
         started = time.perf_counter()
         density = FlowDensity(
-            "maf", layers=5, hidden=(512, 512), activation=activation, max_epochs=arguments.epochs, random_state=0
+            flow, layers=5, hidden=(512, 512), activation=activation, max_epochs=arguments.epochs, random_state=0
         )
         density.fit(train, sample_weight=weight)
-        line(f"MAF(5), 512 x 2, {activation}", density.score_samples(held))
+        line(f"MAF(5), 512 x 2, {name}", density.score_samples(held))
         epochs, seconds = len(density.history_.train), time.perf_counter() - started
         print(f"    {epochs} epochs, best {density.history_.best_epoch + 1}, {seconds:.0f} s", flush=True)
 

@@ -11,6 +11,7 @@ import pytest
 from densiflow import FlowDensity, load, recipes
 from densiflow.cli import main
 from densiflow.table.files import read_file, write_file
+from densiflow.training import History
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +28,10 @@ def folder(tmp_path_factory):
     assert main(["fit", rows, "--model", str(folder / "plain"), "--weights", "w", *common]) == 0
     given = ["--columns", "a,b", "--context", "c"]
     assert main(["fit", rows, "--model", str(folder / "conditional"), *given, *common]) == 0
+    nameless = FlowDensity(max_epochs=1, random_state=1).fit(
+        table.select(["a", "b"]), context=table["c"].to_numpy()[:, None]
+    )
+    nameless.save(folder / "nameless")
     return folder
 
 
@@ -113,7 +118,24 @@ MISTAKES = {
         ["NAME=VALUE"],
     ),
     "given text": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c=x"], ["number", "'x'"]),
-    "rows": (["sample", "PLAIN", "--rows", "0", "--out", "OUT.csv"], ["--rows"]),
+    "given twice": (
+        ["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c=1", "--given", " c=2"],
+        ["'c'", "twice"],
+    ),
+    "context without names": (
+        ["sample", "NAMELESS", "--rows", "3", "--out", "OUT.csv"],
+        ["context columns have no names"],
+    ),
+    "scored without names": (["score", "NAMELESS", "ROWS", "--out", "OUT.csv"], ["context columns have no names"]),
+    "model over the table": (["fit", "ROWS", "--model", "ROWS"], ["would overwrite the table"]),
+    "model over a link's table": (["fit", "ROWS", "--model", "LINK"], ["would overwrite the table"]),
+    "scores over the table": (["score", "PLAIN", "ROWS", "--out", "ROWS"], ["would overwrite the table"]),
+    "scores over the model": (["score", "PLAIN", "ROWS", "--out", "PLAIN"], ["would overwrite the model"]),
+    "rows over the model": (["sample", "PLAIN", "--rows", "3", "--out", "PLAIN"], ["would overwrite the model"]),
+    "no rows": (["sample", "PLAIN", "--rows", "0", "--out", "OUT.csv"], ["--rows", "at least 1", "got 0"]),
+    "rows in words": (["sample", "PLAIN", "--rows", "few", "--out", "OUT.csv"], ["whole number", "'few'"]),
+    "seed": (["fit", "ROWS", "--model", "OUT", "--seed", "-1"], ["--seed", "at least 0", "got -1"]),
+    "empty weights": (["fit", "ROWS", "--model", "OUT", "--weights", ""], ["--weights names ''"]),
 }
 
 
@@ -130,10 +152,12 @@ def test_mistakes_are_one_line_and_exit_2(folder, tmp_path, mistake, capsys):
     arguments, words = MISTAKES[mistake]
     paths = {"ROWS": folder / "rows.csv", "PLAIN": folder / "plain", "CONDITIONAL": folder / "conditional"}
     paths |= {"OUT": tmp_path / "out", "OUT.csv": tmp_path / "out.csv"}
+    paths |= {"NAMELESS": folder / "nameless", "LINK": tmp_path / "link"}
+    paths["LINK"].symlink_to(paths["ROWS"])
     for name in set(arguments) & set(tables):
         paths[name] = tmp_path / f"{name}.parquet"
         write_file(tables[name], paths[name])
-    before = {path.name for path in tmp_path.iterdir()}
+    before, rows = {path.name for path in tmp_path.iterdir()}, paths["ROWS"].read_bytes()
     assert main([str(paths.get(argument, argument)) for argument in arguments]) == 2
     captured = capsys.readouterr()
     assert captured.err.startswith("densiflow: ")
@@ -141,6 +165,56 @@ def test_mistakes_are_one_line_and_exit_2(folder, tmp_path, mistake, capsys):
     assert all(word in captured.err for word in words), captured.err
     assert captured.out == ""
     assert {path.name for path in tmp_path.iterdir()} == before  # nothing half-written
+    assert paths["ROWS"].read_bytes() == rows
+
+
+def test_columns_of_any_name_can_be_given(tmp_path):
+    rng = np.random.default_rng(0)
+    named = ["a,b", " c ", "d=e", "w"]
+    write_file(pa.table({name: rng.uniform(1.0, 2.0, 40) for name in named}), tmp_path / "rows.parquet")
+    model, out = str(tmp_path / "model"), tmp_path / "out.parquet"
+    columns = ["--columns", "a,b", "--columns", " w", "--context", " c ,d=e", "--max-epochs", "1"]
+    assert main(["fit", str(tmp_path / "rows.parquet"), "--model", model, *columns]) == 0
+    assert load(model).encoder_.schema.names == ("a,b", "w")
+    assert load(model).context_encoder_.schema.names == (" c ", "d=e")
+    given = ["--given", " c =1.5", "--given", " d=e =1.25"]
+    assert main(["sample", model, "--rows", "4", "--out", str(out), *given]) == 0
+    assert read_file(out).column_names == ["a,b", "w"]
+
+
+def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monkeypatch, capsys):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("densiflow.table.files.read_file", interrupted)
+    assert main(["fit", str(folder / "rows.csv"), "--model", str(tmp_path / "model")]) == 130
+    assert capsys.readouterr() == ("", "densiflow: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("train", "reached"), [([], "the first step"), ([1.0], "the held-out log-likelihood was finite")]
+)
+def test_an_untrained_model_is_not_saved(folder, tmp_path, monkeypatch, capsys, train, reached):
+    def stopped_at_once(flow, *arguments):
+        return flow, History(train=train, validation=train, stopped="interrupted")
+
+    monkeypatch.setattr("densiflow.estimators.density.fit_rows", stopped_at_once)
+    assert main(["fit", str(folder / "rows.csv"), "--model", str(tmp_path / "model")]) == 130
+    assert capsys.readouterr() == ("", f"densiflow: interrupted before {reached}; nothing was saved\n")
+    assert list(tmp_path.iterdir()) == []
+    density = FlowDensity(random_state=0).fit(read_file(folder / "rows.csv"))
+    density.save(tmp_path / "untrained")
+    assert main(["info", str(tmp_path / "untrained")]) == 0
+    assert "best epoch   none" in capsys.readouterr().out
+
+
+def test_no_arguments_is_help(capsys):
+    assert main([]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("Usage:")
+    assert captured.out.count("\n") > 10
+    assert captured.err == ""
 
 
 def test_the_command_is_light_and_its_exit_code_is_the_process():

@@ -1,5 +1,8 @@
 """`FlowDensity`: a table in, a density out, in the units and the container of the table."""
 
+import copy
+import pickle
+
 import jax
 import numpy as np
 import pandas as pd
@@ -11,7 +14,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from densiflow import Flow, FlowDensity, bases, bijections, load, recipes
-from densiflow.errors import ArgumentError, ContextError, DensiflowError, ShapeError, TableError, WeightError
+from densiflow.errors import (
+    ArgumentError,
+    ContextError,
+    DensiflowError,
+    ModelFileError,
+    ShapeError,
+    TableError,
+    WeightError,
+)
 from densiflow.estimators.fitted import NotFittedError
 
 QUICK = {"layers": 2, "hidden": (8,), "max_epochs": 4, "random_state": 0, "verbose": False}
@@ -79,7 +90,8 @@ def test_the_density_sums_to_one_in_the_units_of_the_table():
     assert np.trapezoid(np.exp(est.score_samples(grid[:, None])), grid) == pytest.approx(1.0, abs=2e-3)
 
 
-def test_the_score_is_base_plus_log_det_plus_log_volume(fitted, X):
+def test_the_score_is_base_plus_log_det_plus_log_volume(X):
+    fitted = FlowDensity("maf", **QUICK).fit(X)
     x, log_volume = fitted.encoder_.encode(X)
     z, log_det = fitted.flow_.to_base(x)
     by_hand = -0.5 * np.sum(np.asarray(z) ** 2, axis=1) - 1.5 * np.log(2 * np.pi) + np.asarray(log_det) + log_volume
@@ -181,6 +193,56 @@ def test_float64_without_any_setting_of_jax(X, tmp_path):
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_copies_keep_every_bit(X, dtype):
+    est = FlowDensity(dtype=dtype, **QUICK).fit(X)
+    for again in (pickle.loads(pickle.dumps(est)), copy.deepcopy(est)):
+        assert again.flow_.dtype == est.flow_.dtype == np.dtype(dtype)
+        assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(again.flow_))
+        assert np.array_equal(again.score_samples(X), est.score_samples(X))
+        assert again.get_params() == est.get_params()
+    assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(est.flow_))
+
+
+def test_a_float64_flow_to_start_from_stays_float64(X, tmp_path):
+    with jax.enable_x64(True):
+        flow = recipes.made(jax.random.key(0), dim=3, hidden=(8,), dtype="float64")
+    est = clone(FlowDensity(flow, max_epochs=2, random_state=0)).fit(X)
+    assert est.flow_.dtype == est.flow.dtype == np.float64
+    again = pickle.loads(pickle.dumps(est))
+    assert again.flow.dtype == np.float64
+    assert np.array_equal(again.fit(X).score_samples(X), est.score_samples(X))
+    est.save(tmp_path / "model")
+    assert load(tmp_path / "model").fit(X).flow_.dtype == np.float64
+    assert clone(est).set_params(dtype="float32").fit(X).flow_.dtype == np.float32
+
+
+def test_arguments_come_back_from_a_file(X, tmp_path):
+    for dtype, columns in ((np.float64, {0: "real"}), (np.dtype("float32"), None)):
+        est = FlowDensity(dtype=dtype, columns=columns, **QUICK).fit(X)
+        est.save(tmp_path / "model")
+        again = load(tmp_path / "model")
+        assert again.dtype == np.dtype(dtype).name
+        assert again.columns == columns
+        assert np.array_equal(again.fit(X).score_samples(X), est.score_samples(X))
+
+
+def test_a_state_whose_parts_do_not_fit_is_refused(fitted, conditional):
+    state = fitted._to_state()
+    for flow, words in ((conditional.flow_, "2 columns and 1 context"), (3, "of type int")):
+        with pytest.raises(ModelFileError, match=words):
+            FlowDensity._from_state({**state, "flow": flow})
+
+
+def test_extreme_weights_count_as_any(X):
+    plain = FlowDensity(**QUICK).fit(X, sample_weight=np.ones(len(X)))
+    for unit in (1e308, 1e-310):
+        weight = np.full(len(X), unit)
+        assert FlowDensity(**QUICK).fit(X, sample_weight=weight).score(X, sample_weight=weight) == pytest.approx(
+            plain.score(X), rel=1e-6
+        )
+
+
 def test_far_rows_have_a_finite_density_and_few_rows_can_be_fitted(fitted):
     assert np.isfinite(fitted.score_samples([[1e12, -1e12, 1e300]])).all()
     tiny = FlowDensity(**QUICK).fit(rows(4))
@@ -242,6 +304,16 @@ COLUMNS = ["a", "b", "c"]
             ["'count'"],
         ),
         (lambda X: FlowDensity(random_state="x").fit(X), ArgumentError, ["random_state"]),
+        (lambda X: FlowDensity(random_state=True).fit(X), ArgumentError, ["random_state", "True"]),
+        (lambda X: FlowDensity(validation=None).fit(X), ArgumentError, ["validation", "None"]),
+        (lambda X: FlowDensity(validation="a").fit(X[:5]), ArgumentError, ["validation", "'a'"]),
+        (lambda X: FlowDensity(hidden=5).fit(X), ArgumentError, ["hidden", "5"]),
+        (lambda X: FlowDensity(columns=["real"]).fit(X), ArgumentError, ["mapping", "['real']"]),
+        (lambda X: FlowDensity(columns={0: ["real"]}).fit(X), ArgumentError, ["column 0", "['real']"]),
+        (lambda X: FlowDensity(dtype="flt").fit(X), ArgumentError, ["dtype", "float64", "'flt'"]),
+        (lambda X: FlowDensity(dtype=int).fit(X), ArgumentError, ["dtype", "int64"]),
+        (lambda X: FlowDensity(max_epochs=2.0).fit(X), ArgumentError, ["max_epochs", "2.0"]),
+        (lambda X: FlowDensity().fit(X, sample_weight=["a"] * 300), WeightError, ["sample_weight", "'a'"]),
         (lambda X: FlowDensity(max_epochs=None, patience=None).fit(X), ArgumentError, ["never end"]),
     ],
 )

@@ -188,3 +188,21 @@ def test_a_link_is_followed_and_a_device_left_alone(tmp_path):
     assert load(tmp_path / "real").dim == 1
     with pytest.raises(OutputPathError, match="not a regular file"):
         flow.save("/dev/null")
+
+
+@pytest.mark.parametrize("name", ["a" * 248 + ".plane", "ä" * 124 + ".plane", "a." + "b" * 253])
+def test_the_longest_names_can_be_written(tmp_path, name):
+    from densiflow.atomic import written_whole
+
+    with written_whole(tmp_path / name) as part:
+        part.write_text("whole")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name).read_text() == "whole"
+
+
+def test_a_temporary_file_keeps_the_ending(tmp_path):
+    from densiflow.atomic import written_whole
+
+    with written_whole(tmp_path / ("a" * 243 + ".parquet")) as part:
+        part.touch()
+        assert part.suffix == ".parquet"

@@ -459,10 +459,55 @@ def test_encoder_survives_its_state():
     assert "'later'" in message_of(UnregisteredClassError, Encoder.from_state, state)
 
 
+@pytest.mark.parametrize("name", ["shift", "scale", "bend"])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_real_column_has_finite_constants(name, value):
+    state = {"shift": 0.0, "scale": 1.0, "bend": 6.0, name: value}
+    assert "finite" in message_of(ArgumentError, Real.from_state, state)
+
+
+def test_a_real_column_has_a_positive_scale_and_bend():
+    for name in ("scale", "bend"):
+        for value in (0.0, -1.0):
+            assert "positive" in message_of(ArgumentError, Real.from_state, {**Real(0.0, 1.0).to_state(), name: value})
+    largest = np.finfo(float).max
+    column = Real.fit(np.array([largest, np.nextafter(largest, 0), largest]), np.array([1.0, 1.7, 2.0]))
+    assert np.isfinite(column.shift)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"container": "excel"},
+        {"dtypes": ["int64"]},
+        {"dtypes": ["int64", "text"]},
+        {"dtypes": ["int64", "f4,f4"]},
+        {"dtypes": ["int64", 3]},
+        {"names": ["a"]},
+        {"names": ["a", "a"]},
+        {"names": ["a", 3]},
+        {"names": None, "labels": [0]},
+        {"names": None, "labels": [0, "b"]},
+        {"names": None, "dtypes": []},
+    ],
+)
+def test_a_schema_that_no_table_has_is_refused(change):
+    state = Schema(("a", "b"), ("int64", "Float32"), "pandas").to_state()
+    message_of(ArgumentError, Schema.from_state, state | change)
+
+
+def test_an_encoder_has_a_column_for_each_of_its_schema():
+    encoder, _ = encoder_of()
+    state = encoder.to_state()
+    del state["columns"][1]
+    assert "2, got 1" in message_of(ArgumentError, Encoder.from_state, state)
+
+
 def test_kinds_that_do_not_exist_are_refused_in_words():
     text = message_of(ArgumentError, encoder_of, {"c": "real"})
     assert "'c'" in text
     assert "'a', 'b'" in text
+    assert "mapping" in message_of(ArgumentError, encoder_of, ["real"])
     text = message_of(ArgumentError, encoder_of, {"a": "unreal"})
     assert "'unreal'" in text
     assert "'real'" in text

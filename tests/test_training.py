@@ -272,6 +272,30 @@ def test_steps_of_a_run_do_not_read_a_clock():
         ({"sample_weight": -np.ones(700)}, WeightError, ["negative", "row 0"]),
         ({"sample_weight": np.zeros(700)}, WeightError, ["zero"]),
         ({"validation": (np.zeros((5, 1)),)}, ShapeError, ["(5, 1)"]),
+        ({"validation": (np.zeros((0, 2)),)}, TableError, ["held-out x has no rows"]),
+        ({"validation": (np.full((3, 2), "a"),)}, TableError, ["held-out x", "U1"]),
+        *[
+            ({"validation": value}, ArgumentError, ["validation", "fraction", "(x, context, sample_weight)"])
+            for value in ((), (np.zeros((5, 2)), None, None, None), [0.1], np.zeros((5, 2)), "a", None, True, np.nan)
+        ],
+        ({"x": np.zeros((0, 2)), "validation": 0, "max_epochs": 1}, TableError, ["x has no rows", "(0, 2)"]),
+        ({"x": np.full((5, 2), "a")}, TableError, ["x must hold", "U1"]),
+        ({"x": np.full((5, 2), None)}, TableError, ["x must hold", "object"]),
+        ({"x": np.zeros((5, 2), complex)}, TableError, ["x must hold", "complex128"]),
+        ({"x": [[1.0, 2.0], [3.0]]}, TableError, ["x must have rows of equal length"]),
+        ({"context": np.full((700, 1), "a")}, TableError, ["context must hold", "U1"]),
+        ({"max_epochs": 1.5}, ArgumentError, ["max_epochs", "whole", "1.5"]),
+        ({"max_epochs": True}, ArgumentError, ["max_epochs", "whole", "True"]),
+        ({"patience": "a"}, ArgumentError, ["patience", "whole", "'a'"]),
+        ({"batch_size": 8.0}, ArgumentError, ["batch_size", "whole", "8.0"]),
+        ({"batch_size": None}, ArgumentError, ["batch_size", "whole", "None"]),
+        ({"learning_rate": "a"}, ArgumentError, ["learning_rate", "number", "'a'"]),
+        ({"learning_rate": np.inf}, ArgumentError, ["learning_rate", "finite"]),
+        ({"weight_decay": np.zeros((2, 2))}, ArgumentError, ["weight_decay", "number"]),
+        ({"sample_weight": np.full(700, "a")}, WeightError, ["sample_weight", "U1", "'a'"]),
+        ({"sample_weight": np.full(700, "1", object)}, WeightError, ["sample_weight", "row 0", "'1'"]),
+        ({"sample_weight": [10**400] * 700}, WeightError, ["sample_weight", "too large"]),
+        ({"sample_weight": np.ones(700, complex)}, WeightError, ["sample_weight", "complex128"]),
     ],
 )
 def test_mistakes_are_named(x, change, error, words):
@@ -281,6 +305,24 @@ def test_mistakes_are_named(x, change, error, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+def test_numbers_of_any_kind_are_taken(x):
+    options = {"validation": 0, "max_epochs": np.int64(1), "learning_rate": np.float32(1e-3), "weight_decay": 0}
+    for dtype in (bool, np.int8, np.uint16, np.float16, jnp.bfloat16):
+        training.fit(small(), KEY, (x > 3).astype(dtype), **options)
+
+
+@pytest.mark.parametrize("unit", [1e-310, 1e-3, 1.0, 1e308])
+def test_weights_count_relative_to_each_other(x, unit):
+    weight = np.linspace(0.25, 1.0, 700)
+    options = {"max_epochs": 2, "validation": (x, None, np.full(700, unit))}
+    plain, _ = training.fit(small(), KEY, x, sample_weight=weight, **options)
+    other, history = training.fit(small(), KEY, x, sample_weight=weight * unit, **options)
+    np.testing.assert_allclose(other.log_prob(x), plain.log_prob(x), rtol=1e-5)
+    assert np.isfinite(history.validation).all()
+    objects = training_rows.checked_weight(np.array([1, 2.5, True], dtype=object), 3)
+    np.testing.assert_array_equal(objects / objects[0], [1, 2.5, 1])
 
 
 def test_a_missing_context_is_named(x):

@@ -24,10 +24,19 @@ def float_dtype(dtype: DTypeLike | None) -> np.dtype[Any]:
     """
     if dtype is None:
         return np.dtype(jnp.zeros(()).dtype)
-    wanted = np.dtype(dtype)
-    if wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
-        raise ArgumentError(f"dtype must be float32 or float64, got {wanted}")
+    wanted = named(dtype)
     require(wanted)
+    return wanted
+
+
+def named(dtype: DTypeLike) -> np.dtype[Any]:
+    """float32 or float64, whichever is meant, whether or not JAX has it; `ArgumentError` for anything else."""
+    try:
+        wanted = np.dtype(dtype)
+    except (TypeError, ValueError):
+        raise ArgumentError(f"dtype must be float32 or float64, got {dtype!r}") from None
+    if dtype is None or wanted not in (np.dtype(np.float32), np.dtype(np.float64)):
+        raise ArgumentError(f"dtype must be float32 or float64, got {wanted}")
     return wanted
 
 

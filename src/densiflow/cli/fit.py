@@ -13,11 +13,17 @@ def fit(
     model: Annotated[str, typer.Option("--model", help="The model file to write.", metavar="FILE")],
     columns: Annotated[
         list[str] | None,
-        typer.Option("--columns", help="Columns to model, or repeat for each; all but context and weights if not given.", metavar="A,B"),
+        typer.Option(
+            "--columns",
+            help="Columns to model, or repeat for each; all but context and weights if not given.",
+            metavar="A,B",
+        ),
     ] = None,
     context: Annotated[
         list[str] | None,
-        typer.Option("--context", help="Columns that the density is conditional on, or repeat for each.", metavar="C,D"),
+        typer.Option(
+            "--context", help="Columns that the density is conditional on, or repeat for each.", metavar="C,D"
+        ),
     ] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")] = None,
     flow: Annotated[str, typer.Option("--flow", help="auto, maf or made.")] = "auto",

@@ -20,9 +20,7 @@ def names(values: Sequence[str], present: Sequence[str]) -> list[str]:
     parts = [part for value in values for part in ([value] if value in present else value.split(","))]
     found = [column_name(part, present) for part in parts]
     if "" in found and "" not in present:
-        raise ArgumentError(
-            f"an empty column name in {','.join(values)!r}: write names with single commas between"
-        )
+        raise ArgumentError(f"an empty column name in {','.join(values)!r}: write names with single commas between")
     repeated = sorted({name for name in found if found.count(name) > 1})
     if repeated:
         raise ArgumentError(f"column {repeated[0]!r} is named twice")
@@ -73,8 +71,8 @@ def context_names(model: Any) -> list[str]:
         return []
     if encoder.schema.names is None:
         raise ContextError(
-            f"the model is conditional on {encoder.schema.width} columns without names, which a command can't give; "
-            f"use it from Python, or fit it with a context whose columns have names"
+            "the model's context columns have no names, so a command can't give them; "
+            "use it from Python, or fit it with a context whose columns have names"
         )
     return list(encoder.schema.names)
 

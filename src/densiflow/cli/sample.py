@@ -4,13 +4,20 @@ from typing import Annotated, Any
 
 import typer
 
-from densiflow.cli.options import check_not_read, check_table_output, column_name, context_names, fitted_table, whole_number
+from densiflow.cli.options import (
+    check_not_read,
+    check_table_output,
+    column_name,
+    context_names,
+    fitted_table,
+    whole_number,
+)
 from densiflow.errors import ArgumentError, ContextError
 
 
 def sample(
     model: Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")],
-    rows: Annotated[int, typer.Option("--rows", help="Rows to draw.", metavar="N", parser=whole_number(1))],
+    rows: Annotated[int, typer.Option("--rows", help="Rows to draw, at least 1.", metavar="N", parser=whole_number(1))],
     out: Annotated[str, typer.Option("--out", help="The .csv or .parquet file to write.", metavar="FILE")],
     given: Annotated[
         list[str] | None,

@@ -41,5 +41,5 @@ def choose(rows: int, columns: int) -> Choices:
         hidden=(max(width, 4 * columns),) * 2,
         activation="tanh",
         batch_size=batch_size,
-        weight_decay=0.3 if rows < 50_000 else 0.03,
+        weight_decay=1.0 if rows < 3_000 else 0.3 if rows < 50_000 else 0.03,
     )

@@ -8,21 +8,24 @@ from typing import Any, Self
 
 import jax
 import numpy as np
+from jax.typing import DTypeLike
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from densiflow import precision, recipes
 from densiflow.bases import StudentT
-from densiflow.errors import ArgumentError, ContextError, ShapeError
+from densiflow.errors import ArgumentError, ContextError, ModelFileError, ShapeError
 from densiflow.estimators.auto import Choices, choose
 from densiflow.estimators.fitted import check_fitted
+from densiflow.estimators.pickling import packed, unpacked
 from densiflow.estimators.randomness import RandomState, key_of
 from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.encode import Encoder
 from densiflow.training import History
-from densiflow.training.fit import Options, fit_rows
-from densiflow.training.rows import Rows, checked_weight, split
+from densiflow.training.fit import fit_rows
+from densiflow.training.options import Options
+from densiflow.training.rows import Rows, checked_fraction, checked_weight, split
 
 Floats = NDArray[np.float64]
 
@@ -46,7 +49,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         layers, hidden, activation: the recipe's; None leaves the choice to "auto".
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
         max_epochs, patience, batch_size, learning_rate, weight_decay: as in `training.fit`.
-        dtype: "float32", "float64", or None for JAX's default float. float64 needs no JAX setting here.
+        dtype: "float32", "float64", or None for JAX's default float or that of the `Flow` given. float64 needs no
+            JAX setting here.
         random_state: int, RandomState, Generator or None; seeds fitting only.
         verbose: progress on stderr; None shows it on a terminal.
 
@@ -78,7 +82,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         batch_size: int | None = None,
         learning_rate: float = 1e-3,
         weight_decay: float | None = None,
-        dtype: str | None = None,
+        dtype: DTypeLike | None = None,
         random_state: RandomState = None,
         verbose: bool | None = None,
     ) -> None:
@@ -117,7 +121,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         options = Options(
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
         )
-        with self._precision(self.dtype):
+        with self._precision(self._dtype_to_fit()):
             flow = self._unfitted(flow_key, schema.width, sum(len(e.columns) for e in encoders[1:]), choices)
             held = None if held is None else _encoded(held, encoders)
             fitted, history = fit_rows(flow, rng, _encoded(train, encoders), held, options)
@@ -200,9 +204,10 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _validation(self, rows: int) -> tuple[float, int | None]:
         """The fraction to hold out and the limit of epochs, for that many rows."""
-        if rows < FEWEST_TO_HOLD_OUT and self.validation > 0:
+        fraction = checked_fraction(self.validation)
+        if rows < FEWEST_TO_HOLD_OUT and fraction > 0:
             return 0.0, EPOCHS_WHEN_WHOLE if self.max_epochs is None else self.max_epochs
-        return self.validation, self.max_epochs
+        return fraction, self.max_epochs
 
     def _choices(self, rows: int, columns: int) -> Choices:
         chosen = choose(rows, columns)
@@ -210,7 +215,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             chosen = replace(chosen, degrees_of_freedom=None)
         given = {
             "layers": 1 if self.flow == "made" else self.layers,
-            "hidden": None if self.hidden is None else tuple(self.hidden),
+            "hidden": tuple(self.hidden) if isinstance(self.hidden, Sequence) else self.hidden,
             "activation": self.activation,
             "batch_size": self.batch_size,
             "weight_decay": self.weight_decay,
@@ -224,7 +229,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     f"the flow given takes {self.flow.dim} columns and {self.flow.context_dim} context columns, "
                     f"the table has {dim} and {context_dim}"
                 )
-            return self.flow
+            return self.flow if self.dtype is None else precision.cast(self.flow, self.dtype)
         if self.flow not in ("auto", "maf", "made"):
             raise ArgumentError(f"flow must be auto, maf, made or a Flow, got {self.flow!r}")
         flow = recipes.maf(
@@ -239,6 +244,11 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if choices.degrees_of_freedom is None:
             return flow
         return Flow(flow.bijection, StudentT(dim, choices.degrees_of_freedom, dtype=self.dtype))
+
+    def _dtype_to_fit(self) -> np.dtype[Any] | None:
+        if self.dtype is not None:
+            return precision.named(self.dtype)
+        return self.flow.dtype if isinstance(self.flow, Flow) else None
 
     def _remember_features(self, schema: frames.Schema) -> None:
         self.n_features_in_ = len(schema.dtypes)
@@ -275,14 +285,20 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return f"{0 if schema is None else len(schema.dtypes)} columns"
         return "columns " + ", ".join(schema.names)
 
-    def _precision(self, dtype: Any) -> AbstractContextManager[Any]:
-        wide = dtype is not None and np.dtype(dtype) == np.float64
+    def _precision(self, dtype: np.dtype[Any] | None) -> AbstractContextManager[Any]:
+        wide = dtype is not None and dtype == np.float64  # numpy takes None for float64
         return jax.enable_x64(True) if wide else nullcontext()
 
     def _fitted_precision(self) -> AbstractContextManager[Any]:
         return self._precision(precision.dtype_of(self.flow_))
 
-    # the model file
+    # copies and the model file
+
+    def __getstate__(self) -> dict[str, Any]:
+        return packed(super().__getstate__())
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unpacked(state))
 
     def _to_state(self) -> dict[str, Any]:
         """Everything that a file holds, as nested mappings of plain values, arrays and the flow."""
@@ -291,6 +307,10 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             params["random_state"] = None  # a generator's state is not part of what was fitted
         if isinstance(params["flow"], Flow):
             params["flow"] = None
+        if params["dtype"] is not None:
+            params["dtype"] = np.dtype(params["dtype"]).name
+        if params["columns"] is not None:
+            params["columns"] = tuple(params["columns"].items())  # pairs, since a file's mappings have text as keys
         return {
             "params": params,
             "flow": self.flow_,
@@ -305,16 +325,31 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         params = dict(state["params"])
         if params["flow"] is None:
             params["flow"] = state["flow"]
+        if params["columns"] is not None:
+            params["columns"] = dict(params["columns"])
         estimator = cls(**params)
-        estimator.flow_ = state["flow"]
         estimator.encoder_ = Encoder.from_state(state["encoder"])
         context = state["context_encoder"]
         estimator.context_encoder_ = None if context is None else Encoder.from_state(context)
+        estimator.flow_ = _matching_flow(state["flow"], estimator.encoder_, estimator.context_encoder_)
         history: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in state["history"].items()}
         estimator.history_ = History(**history)
         estimator.choices_ = Choices(**state["choices"])
         estimator._remember_features(estimator.encoder_.schema)
         return estimator
+
+
+def _matching_flow(flow: Any, encoder: Encoder, context_encoder: Encoder | None) -> Flow:
+    """The flow of a model file; `ModelFileError` unless it takes what the encoders give."""
+    if not isinstance(flow, Flow):
+        raise ModelFileError(f"holds an estimator whose flow is of type {type(flow).__name__}")
+    widths = encoder.schema.width, 0 if context_encoder is None else context_encoder.schema.width
+    if (flow.dim, flow.context_dim) != widths:
+        raise ModelFileError(
+            f"holds a flow of {flow.dim} columns and {flow.context_dim} context columns, but encoders of "
+            f"{widths[0]} and {widths[1]}"
+        )
+    return flow
 
 
 def _encoded(rows: Rows, encoders: Sequence[Encoder]) -> Rows:

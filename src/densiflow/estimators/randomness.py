@@ -24,10 +24,14 @@ def key_of(random_state: Any) -> Array:
         seed = int(random_state.integers(2**32))
     elif isinstance(random_state, np.random.RandomState):
         seed = int(random_state.randint(2**32, dtype=np.uint64))
-    elif isinstance(random_state, int | np.integer) and 0 <= random_state < 2**32:
+    elif _is_seed(random_state):
         seed = int(random_state)
     else:
         raise ArgumentError(
             f"random_state must be an int from 0 to 2**32 - 1, a RandomState, a Generator or None, got {random_state!r}"
         )
     return jax.random.key(np.uint32(seed))
+
+
+def _is_seed(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and 0 <= int(value) < 2**32

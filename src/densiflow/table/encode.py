@@ -9,7 +9,7 @@ import numpy as np
 from densiflow.errors import ArgumentError, UnregisteredClassError
 from densiflow.table.columns import KINDS, Column
 from densiflow.table.columns.base import Floats
-from densiflow.table.refusals import listed
+from densiflow.table.refusals import listed, shown
 from densiflow.table.schema import Schema
 
 
@@ -47,11 +47,7 @@ class Encoder:
         `ArgumentError` for a column or a kind that does not exist.
         """
         kinds = {} if kinds is None else kinds
-        for key, kind in kinds.items():
-            if key not in schema.keys:
-                raise ArgumentError(f"there is no column {key!r} to give a kind to; there are {listed(schema.keys)}")
-            if kind not in KINDS:
-                raise ArgumentError(f"the kind of column {key!r} must be one of {listed(sorted(KINDS))}, got {kind!r}")
+        _check_kinds(kinds, schema)
         fitted = (
             KINDS[kinds.get(key, "real")].fit(column, weight) for key, column in zip(schema.keys, matrix.T, strict=True)
         )
@@ -77,11 +73,30 @@ class Encoder:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Undo `to_state`; `UnregisteredClassError` for a kind of column that is not known here."""
+        """Undo `to_state`.
+
+        Raises `UnregisteredClassError` for a kind of column that is not known here, `ArgumentError` for what is no
+        encoder's state.
+        """
         columns = []
         for column in state["columns"]:
             kind = column["kind"]
             if kind not in KINDS:
                 raise UnregisteredClassError(f"{kind!r} is not a kind of column known here: {listed(sorted(KINDS))}")
             columns.append(KINDS[kind].from_state(column["state"]))
-        return cls(Schema.from_state(state["schema"]), tuple(columns))
+        schema = Schema.from_state(state["schema"])
+        if len(columns) != schema.width:
+            raise ArgumentError(f"an encoder needs as many columns as its schema, {schema.width}, got {len(columns)}")
+        return cls(schema, tuple(columns))
+
+
+def _check_kinds(kinds: Any, schema: Schema) -> None:
+    if not isinstance(kinds, Mapping):
+        raise ArgumentError(
+            f"columns must be a mapping from column to kind, such as {{'price': 'real'}}, got {shown(kinds)}"
+        )
+    for key, kind in kinds.items():
+        if key not in schema.keys:
+            raise ArgumentError(f"there is no column {key!r} to give a kind to; there are {listed(schema.keys)}")
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise ArgumentError(f"the kind of column {key!r} must be one of {listed(sorted(KINDS))}, got {kind!r}")

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
-from densiflow.errors import TableError
+from densiflow.errors import ArgumentError, TableError
+from densiflow.table.dtypes import numpy_dtype
 from densiflow.table.refusals import listed
 
 Container = Literal["numpy", "pandas", "polars", "arrow"]
@@ -53,9 +54,33 @@ class Schema:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        """Undo `to_state`."""
+        """Undo `to_state`; `ArgumentError` for what no table's schema says."""
         names, labels = (None if state[key] is None else tuple(state[key]) for key in ("names", "labels"))
-        return cls(names, tuple(state["dtypes"]), state["container"], labels)
+        schema = cls(names, tuple(state["dtypes"]), state["container"], labels)
+        _check_schema(schema)
+        return schema
+
+
+def _check_schema(schema: Schema) -> None:
+    """Raise `ArgumentError` unless a table could look like this."""
+    if schema.container not in get_args(Container):
+        raise ArgumentError(f"a container must be one of {listed(get_args(Container))}, got {schema.container!r}")
+    for dtype in schema.dtypes:
+        if not isinstance(dtype, str) or not _holds_numbers(dtype):
+            raise ArgumentError(f"a column type must be the name of a number's, got {dtype!r}")
+    for keys, kind in ((schema.names, str), (schema.labels, int)):
+        if keys is not None and not all(isinstance(key, kind) for key in keys):
+            raise ArgumentError(f"column names or labels must all be {kind.__name__}, got {listed(keys)}")
+    if not schema.width or len(set(schema.keys)) != schema.width or len(schema.keys) != schema.width:
+        raise ArgumentError(f"{schema.width} columns must have as many names, each its own, got {listed(schema.keys)}")
+
+
+def _holds_numbers(dtype: str) -> bool:
+    """Whether a table of this column type can be read: numbers, or Python objects that are numbers."""
+    try:
+        return numpy_dtype(dtype).kind in "iufO"
+    except (TypeError, ValueError):
+        return False
 
 
 def check_columns(schema: Schema, found: Schema, what: str) -> None:

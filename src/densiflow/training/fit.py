@@ -1,6 +1,5 @@
 """Maximum likelihood: what a user calls."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import equinox as eqx
@@ -15,35 +14,12 @@ from densiflow.errors import ArgumentError
 from densiflow.flow import Flow
 from densiflow.rows import check_key
 from densiflow.training.history import History
+from densiflow.training.options import Options
 from densiflow.training.progress import Progress
-from densiflow.training.rows import Rows, checked, split
+from densiflow.training.rows import Rows, checked, checked_fraction, split
 from densiflow.training.run import Run
 
 Validation = float | tuple[Any, ...]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to train; `fit` says what each means. Raises `ArgumentError` for a value that can't be."""
-
-    max_epochs: int | None = None
-    patience: int | None = 30
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    verbose: bool | None = None
-
-    def __post_init__(self) -> None:
-        if self.max_epochs is None and self.patience is None:
-            raise ArgumentError("max_epochs and patience are both None: training would never end; give one of them")
-        for name in ("max_epochs", "patience", "batch_size"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ArgumentError(f"{name} must be at least 1, got {value}")
-        if not (self.learning_rate > 0 and np.isfinite(self.learning_rate)):
-            raise ArgumentError(f"learning_rate must be positive and finite, got {self.learning_rate}")
-        if not 0 <= self.weight_decay < 1 / self.learning_rate:
-            raise ArgumentError(f"weight_decay must be at least 0 and below 1 / learning_rate, got {self.weight_decay}")
 
 
 def fit(
@@ -105,12 +81,13 @@ def fit(
     options = Options(max_epochs, patience, batch_size, learning_rate, weight_decay, verbose)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     rows = checked(x, context, sample_weight, flow.dim, flow.context_dim)
-    if isinstance(validation, tuple):
+    if isinstance(validation, tuple) and 1 <= len(validation) <= 3:
         held_x, held_context, held_weight = (*validation, None, None)[:3]
-        held: Rows | None = checked(held_x, held_context, held_weight, flow.dim, flow.context_dim)
+        held: Rows | None = checked(held_x, held_context, held_weight, flow.dim, flow.context_dim, "held-out ")
         train, _ = split(rows, 0.0, rng)
     else:
-        train, held = split(rows, validation, rng)
+        alternative = ", or held-out rows as the tuple (x, context, sample_weight)"
+        train, held = split(rows, checked_fraction(validation, alternative), rng)
     return fit_rows(flow, rng, train, held, options)
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densiflow.errors import ArgumentError, ContextError, ShapeError, TableError, WeightError
+from densiflow.table.refusals import shown
+from densiflow.training.options import is_real
 
 Floats = NDArray[Any]
 
@@ -44,28 +48,56 @@ class Rows:
 
 
 def checked(
-    x: ArrayLike, context: ArrayLike | None, sample_weight: ArrayLike | None, dim: int, context_dim: int
+    x: ArrayLike,
+    context: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    dim: int,
+    context_dim: int,
+    which: str = "",
 ) -> Rows:
-    """Rows as numpy arrays, or an error that says what is wrong and where.
+    """Rows as numpy arrays, or an error that says what is wrong and where; `which` rows, such as "held-out ".
 
-    Raises `ShapeError`, `ContextError`, `WeightError`, and `TableError` for a cell that is not finite.
+    Raises `ShapeError`, `ContextError`, `WeightError`, and `TableError` for no rows, or for a cell that is not a
+    finite number.
     """
-    x = np.asarray(x)
+    x = _numbers(x, f"{which}x")
     if x.ndim != 2 or x.shape[1] != dim:
         hint = f"; a column of numbers has shape ({x.shape[0]}, 1)" if x.ndim == 1 and dim == 1 else ""
-        raise ShapeError(f"x must have shape (rows, {dim}), got {x.shape}{hint}")
-    check_finite(x, "x")
+        raise ShapeError(f"{which}x must have shape (rows, {dim}), got {x.shape}{hint}")
+    if not len(x):
+        raise TableError(f"{which}x has no rows, got shape {x.shape}; give at least one")
+    check_finite(x, f"{which}x")
+    given = _checked_context(context, len(x), context_dim, f"{which}context")
+    return Rows(x, given, checked_weight(sample_weight, len(x)))
+
+
+def _checked_context(context: ArrayLike | None, n: int, context_dim: int, name: str) -> Floats | None:
     if context is None:
         if context_dim:
-            raise ContextError(f"this flow needs a context of shape (rows, {context_dim}), and none was given")
-    else:
-        context = np.asarray(context)
-        if not context_dim:
-            raise ContextError(f"this flow takes no context, but one of shape {context.shape} was given")
-        if context.shape != (len(x), context_dim):
-            raise ContextError(f"context must have shape ({len(x)}, {context_dim}), got {context.shape}")
-        check_finite(context, "context")
-    return Rows(x, context, checked_weight(sample_weight, len(x)))
+            raise ContextError(f"this flow needs a {name} of shape (rows, {context_dim}), and none was given")
+        return None
+    given = _numbers(context, name)
+    if not context_dim:
+        raise ContextError(f"this flow takes no context, but one of shape {given.shape} was given")
+    if given.shape != (n, context_dim):
+        raise ContextError(f"{name} must have shape ({n}, {context_dim}), got {given.shape}")
+    check_finite(given, name)
+    return given
+
+
+def _numbers(values: ArrayLike, name: str) -> Floats:
+    """An array of booleans, integers or floats; `TableError` for anything else."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise TableError(f"{name} must have rows of equal length, got a ragged list") from None
+    if not _is_numeric(array.dtype):
+        raise TableError(f"{name} must hold integers or floats, got the type {array.dtype}; convert it to numbers")
+    return array
+
+
+def _is_numeric(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind in "biuf" or jnp.issubdtype(dtype, jnp.floating)  # also bfloat16, which numpy calls void
 
 
 def check_finite(values: Floats, name: str) -> None:
@@ -80,10 +112,17 @@ def check_finite(values: Floats, name: str) -> None:
 
 
 def checked_weight(sample_weight: ArrayLike | None, n: int) -> Floats:
-    """Weights (n,) in float64, ones if None; `WeightError` unless finite, none negative and some positive."""
+    """Weights (n,) in float64, ones if None; `WeightError` unless finite, none negative and some positive.
+
+    They count relative to each other, so they are scaled to a largest from 1/2 to 1, by a power of two, which
+    rounds nothing: sums of the largest or smallest floats stay in range.
+
+    >>> checked_weight([6.0, 2.0], 2)
+    array([0.75, 0.25])
+    """
     if sample_weight is None:
         return np.ones(n)
-    weight = np.asarray(sample_weight, np.float64)
+    weight = _numeric_weight(sample_weight)
     if weight.shape != (n,):
         raise WeightError(f"sample_weight must have shape ({n},), one number a row, got {weight.shape}")
     bad = ~np.isfinite(weight) | (weight < 0)
@@ -92,13 +131,42 @@ def checked_weight(sample_weight: ArrayLike | None, n: int) -> Floats:
         raise WeightError(f"sample weights must be finite and not negative, but row {row} has {weight[row]}")
     if not weight.any():
         raise WeightError("every sample weight is zero; at least one row needs a positive weight")
-    return weight
+    _, exponent = np.frexp(weight.max())
+    scaled: Floats = np.ldexp(weight, -exponent)
+    return scaled
+
+
+def _numeric_weight(sample_weight: ArrayLike) -> Floats:
+    """Weights in float64, also from Python objects; `WeightError` for text and whatever else is no number."""
+    try:
+        given = np.asarray(sample_weight)
+    except ValueError:
+        raise WeightError("sample_weight must be one number a row, got a ragged list") from None
+    if given.dtype.kind == "O":
+        for row, cell in enumerate(given.ravel()):
+            if not isinstance(cell, Real | None):
+                raise WeightError(f"sample_weight must hold numbers, but row {row} holds {shown(cell)}")
+    elif not _is_numeric(given.dtype):
+        raise WeightError(f"sample_weight must hold numbers, got the type {given.dtype}: {shown(given.ravel()[:3])}")
+    try:
+        with np.errstate(over="ignore"):  # an extended float too large for float64 is refused as infinite
+            return given.astype(np.float64)
+    except OverflowError:
+        raise WeightError(
+            "sample_weight holds an integer too large for float64; weights are relative, scale them"
+        ) from None
+
+
+def checked_fraction(fraction: Any, alternative: str = "") -> float:
+    """A fraction of rows to hold out, or `ArgumentError`; `alternative` is for its message."""
+    if not is_real(fraction) or not 0 <= fraction < 1:
+        raise ArgumentError(f"validation must be a fraction from 0 to below 1{alternative}, got {shown(fraction)}")
+    return float(fraction)
 
 
 def split(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[Rows, Rows | None]:
     """Random training and validation rows; at least one row each, none held out for a fraction of 0."""
-    if not 0 <= fraction < 1:
-        raise ArgumentError(f"validation must be a fraction from 0 to below 1, or (x, context, weight), got {fraction}")
+    fraction = checked_fraction(fraction)
     rows = rows.take(np.flatnonzero(rows.weight > 0))
     if fraction == 0:
         return rows, None

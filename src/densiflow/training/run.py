@@ -1,7 +1,6 @@
 """One fit under way: the loop around the compiled steps, what it keeps and when it stops."""
 
 import warnings
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -12,12 +11,10 @@ from densiflow.fixed import combine, partition
 from densiflow.flow import Flow
 from densiflow.training import program
 from densiflow.training.history import History
+from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 from densiflow.training.rows import Rows, batches
 from densiflow.training.schedule import Schedule
-
-if TYPE_CHECKING:
-    from densiflow.training.fit import Options
 
 MAX_ROLLBACKS = 4
 
@@ -25,9 +22,7 @@ MAX_ROLLBACKS = 4
 class Run:
     """The state of one fit, between the compiled runs of steps."""
 
-    def __init__(
-        self, flow: Flow, train: Rows, held: Rows | None, rng: np.random.Generator, options: "Options"
-    ) -> None:
+    def __init__(self, flow: Flow, train: Rows, held: Rows | None, rng: np.random.Generator, options: Options) -> None:
         self.flow, self.rows, self.held, self.rng, self.options = flow, train.astype(flow.dtype), held, rng, options
         trained, self.rest = partition(flow)
         self.state = program.start(trained)

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
+from densiflow.errors import ArgumentError
 from densiflow.table.columns.base import Column, Floats
 
 LARGEST = float(np.finfo(np.float64).max)
@@ -43,11 +44,20 @@ class Real(Column):
     bend: float = 6.0
     kind: ClassVar[str] = "real"
 
+    def __post_init__(self) -> None:
+        if not (abs(self.shift) <= LARGEST and 0 < self.scale <= LARGEST and 0 < self.bend <= LARGEST):
+            raise ArgumentError(
+                f"a real column needs a finite shift and a positive, finite scale and bend, got {self.shift}, "
+                f"{self.scale} and {self.bend}"
+            )
+
     @classmethod
     def fit(cls, values: Floats, weight: Floats) -> Self:
         share = weight / weight.sum()
-        mean = float(share @ values)
-        mean += float(share @ _difference(values, mean))  # the second pass removes the rounding of the first
+        with np.errstate(over="ignore"):  # rounding can take the mean of the largest numbers beyond them
+            mean = _in_range(float(share @ values))
+            # the second pass removes the rounding of the first
+            mean = _in_range(mean + float(share @ _difference(values, mean)))
         distance = np.where(share > 0, np.abs(_difference(values, mean)), 0.0)
         unit = float(distance.max())  # squares of very large or very small distances leave the range of float64
         deviation = unit * float(np.sqrt(share @ (distance / unit) ** 2)) if unit > 0 else 0.0
@@ -88,6 +98,10 @@ class Real(Column):
             "large unit": cls(3e12, 1e12),
             "bends early": cls(0.5, 2.0, bend=0.25),
         }
+
+
+def _in_range(value: float) -> float:
+    return min(max(value, -LARGEST), LARGEST)
 
 
 def _difference(values: Floats, centre: float) -> Floats:

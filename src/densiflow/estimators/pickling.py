@@ -1,0 +1,31 @@
+"""Flows inside a pickled or copied estimator: as numpy arrays, which no setting of JAX narrows."""
+
+from contextlib import nullcontext
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from densiflow.flow import Flow
+
+
+def packed(state: dict[str, Any]) -> dict[str, Any]:
+    """An estimator's attributes with every flow's arrays as numpy's."""
+    return {name: _on_host(value) if isinstance(value, Flow) else value for name, value in state.items()}
+
+
+def unpacked(state: dict[str, Any]) -> dict[str, Any]:
+    """Undo `packed`: a float64 flow stays one, also while JAX has float64 switched off."""
+    return {name: _on_device(value) if isinstance(value, Flow) else value for name, value in state.items()}
+
+
+def _on_host(flow: Flow) -> Any:
+    return jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, flow)
+
+
+def _on_device(flow: Flow) -> Any:
+    wide = flow.dtype == np.float64
+    with jax.enable_x64(True) if wide else nullcontext():
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, flow)
