@@ -66,6 +66,17 @@ def test_score_writes_the_rows_with_their_log_density(folder, model, ending, cap
     assert captured.err == ""
 
 
+def test_a_model_of_unnamed_columns_scores_those_that_are_not_context(folder, tmp_path):
+    table = read_file(folder / "rows.csv").select(["a", "b", "c"])
+    matrix = np.column_stack([table["a"], table["b"]])
+    FlowDensity(layers=1, max_epochs=1, random_state=0).fit(matrix, context=table.select(["c"])).save(
+        tmp_path / "model"
+    )
+    write_file(table, tmp_path / "rows.csv")
+    assert main(["score", str(tmp_path / "model"), str(tmp_path / "rows.csv"), "--out", str(tmp_path / "out.csv")]) == 0
+    assert read_file(tmp_path / "out.csv").column_names == ["a", "b", "c", "log_density"]
+
+
 def test_sample_writes_rows(folder):
     out = folder / "drawn.parquet"
     assert main(["sample", str(folder / "plain"), "--rows", "20", "--out", str(out), "--seed", "3"]) == 0
@@ -182,9 +193,15 @@ def test_columns_of_any_name_can_be_given(tmp_path):
     assert read_file(out).column_names == ["a,b", "w"]
 
 
-def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("loading", [False, True])
+def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monkeypatch, capsys, loading):
     def interrupted(path):
-        raise KeyboardInterrupt
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            if loading:  # as compiled modules do while they are imported
+                raise ImportError("a module failed to load") from interrupt
+            raise
 
     monkeypatch.setattr("densiflow.table.files.read_file", interrupted)
     assert main(["fit", str(folder / "rows.csv"), "--model", str(tmp_path / "model")]) == 130

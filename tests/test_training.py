@@ -310,7 +310,8 @@ def test_mistakes_are_named(x, change, error, words):
 def test_numbers_of_any_kind_are_taken(x):
     options = {"validation": 0, "max_epochs": np.int64(1), "learning_rate": np.float32(1e-3), "weight_decay": 0}
     for dtype in (bool, np.int8, np.uint16, np.float16, jnp.bfloat16):
-        training.fit(small(), KEY, (x > 3).astype(dtype), **options)
+        _, history = training.fit(small(), KEY, (x > 3).astype(dtype), **options)
+        assert np.isfinite(history.train).all()
 
 
 @pytest.mark.parametrize("unit", [1e-310, 1e-3, 1.0, 1e308])

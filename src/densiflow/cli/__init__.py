@@ -38,11 +38,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _said(str(error), MISTAKE)
     except KeyboardInterrupt:
         code = INTERRUPTED
+    except ImportError as error:  # what compiled modules make of Ctrl-C while they are loaded
+        if not _was_interrupted(error):
+            raise
+        code = INTERRUPTED
     except typer.Abort as abort:  # an interrupt that a command met, and said what came of it
         return _said(str(abort) or "interrupted", INTERRUPTED)
     if code == INTERRUPTED:  # typer's answer to Ctrl-C in a command
         return _said("interrupted", INTERRUPTED)
     return code or 0
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _said(message: str, code: int) -> int:

@@ -27,7 +27,7 @@ def score(
     if COLUMN in rows.column_names:
         raise TableError(f"{table} already has a column {COLUMN!r}; rename or drop it first")
     context = context_names(density)
-    modelled = list(density.encoder_.schema.names or rows.column_names)
-    nats = density.score_samples(files.select(rows, modelled), context=files.select(rows, context) if context else None)
+    names = density.encoder_.schema.names or [name for name in rows.column_names if name not in context]
+    nats = density.score_samples(files.select(rows, names), context=files.select(rows, context) if context else None)
     files.write_file(rows.append_column(COLUMN, pa.array(nats)), out)
     print(f"{out}: {len(nats)} rows, mean log density {nats.mean():.4f} nats")
