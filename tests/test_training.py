@@ -106,6 +106,12 @@ def test_a_weight_of_two_is_a_row_repeated(x):
     np.testing.assert_allclose(by_rows.log_prob(x), by_weight.log_prob(x), rtol=2e-4)
 
 
+def test_columns_that_float32_rounds_away_are_warned_of(x):
+    with pytest.warns(TrainingWarning, match="column 1 varies by only"):
+        training.fit(small(), KEY, x + np.array([0.0, 1e8]), max_epochs=1)
+    training.fit(small(), KEY, x + 1e3, max_epochs=1)  # no warning, which would be an error here
+
+
 def test_every_row_is_used_once_an_epoch_also_those_of_the_short_last_batch():
     rows = training_rows.Rows(np.arange(23.0)[:, None], None, np.ones(23))
     seen = []

@@ -1,5 +1,6 @@
 """Maximum likelihood: what a user calls."""
 
+import warnings
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from densiflow import precision
-from densiflow.errors import ArgumentError
+from densiflow.errors import ArgumentError, TrainingWarning
 from densiflow.flow import Flow
 from densiflow.rows import check_key
 from densiflow.training.history import History
@@ -98,6 +99,7 @@ def fit_rows(
     if held is None and options.max_epochs is None:
         raise ArgumentError("with nothing held out there is nothing to stop early by: give max_epochs")
     precision.require(flow.dtype)
+    _warn_of_rounding(train.x, flow.dtype)
     flow = flow.standardised(train.x, train.context, train.weight)
     if flow.bijection.needs_data:
         flow = _initialised(flow, train)
@@ -108,6 +110,20 @@ def fit_rows(
         except KeyboardInterrupt:
             run.interrupted()
     return run.result()
+
+
+def _warn_of_rounding(x: np.ndarray, dtype: np.dtype[Any]) -> None:
+    """Warn of columns whose spread the flow's floating type can hardly tell from their size."""
+    spread = np.std(x, axis=0, dtype=np.float64)
+    coarse = spread < 100 * np.spacing(np.abs(x).max(axis=0).astype(dtype))
+    if (coarse & (spread > 0)).any():
+        column = int(np.argmax(coarse & (spread > 0)))
+        warnings.warn(
+            f"column {column} varies by only {spread[column]:.3g} about {np.mean(x[:, column]):.6g}, which {dtype} "
+            f"rounds away; subtract its mean first, or use a float64 flow (FlowDensity does this by itself)",
+            TrainingWarning,
+            stacklevel=4,
+        )
 
 
 def _initialised(flow: Flow, train: Rows) -> Flow:
