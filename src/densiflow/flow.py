@@ -16,8 +16,9 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from densiflow import precision, rows
+from densiflow.arguments import check_count
 from densiflow.bases.base import Base
-from densiflow.bijections.base import Bijection
+from densiflow.bijections.base import Bijection, context_for
 from densiflow.bijections.elementwise import Elementwise
 from densiflow.errors import ArgumentError, ContextError, ShapeError
 from densiflow.fixed import Fixed
@@ -157,8 +158,7 @@ class Flow(eqx.Module):
         rows.check_key(key)
         rows.check_context(context, self.context_dim)
         precision.require(self.dtype)
-        if not isinstance(n, int | np.integer) or isinstance(n, bool) or n < 0:
-            raise ArgumentError(f"the number of samples must be a whole number of at least 0, got {n!r}")
+        check_count("the number of samples", n, 0)
         batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
         traced = rows.is_traced(self, key, context)
         xp: Any = jnp if traced else np
@@ -187,17 +187,17 @@ class Flow(eqx.Module):
     def _to_base_rows(self, x: Array, context: Array | None) -> tuple[Array, Array]:
         """`context` is scaled already."""
         x, scaling_log_det = self.scaling.value.to_base_rows(x)
-        z, log_det = self.bijection.to_base_rows(x, context if self.bijection.context_dim else None)
+        z, log_det = self.bijection.to_base_rows(x, context_for(self.bijection, context))
         return z, log_det + scaling_log_det
 
     def _to_data_rows(self, z: Array, context: Array | None) -> tuple[Array, Array]:
         """`context` is scaled already."""
-        x, log_det = self.bijection.to_data_rows(z, context if self.bijection.context_dim else None)
+        x, log_det = self.bijection.to_data_rows(z, context_for(self.bijection, context))
         x, scaling_log_det = self.scaling.value.to_data_rows(x)
         return x, log_det + scaling_log_det
 
     def _base_log_prob(self, z: Array, context: Array | None) -> Array:
-        return jax.vmap(self.base.log_prob)(z, context if self.base.context_dim else None)
+        return jax.vmap(self.base.log_prob)(z, context_for(self.base, context))
 
 
 def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:
@@ -234,7 +234,7 @@ def _to_data(flow: Flow, z: Array, context: Array | None) -> tuple[Array, Array]
 def _base_rows(flow: Flow, key: Array, index: Array, context: Array | None) -> Array:
     """Row i of base space from the key and i alone; `context` is scaled already."""
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
-    return jax.vmap(flow.base.sample)(keys, context if flow.base.context_dim else None)
+    return jax.vmap(flow.base.sample)(keys, context_for(flow.base, context))
 
 
 @jax.jit

@@ -14,11 +14,11 @@ from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
 from densiflow import rows
+from densiflow.arguments import check_count
 from densiflow.bases import Normal
 from densiflow.bijections import Autoregressive, Chain, Permute, Stack
 from densiflow.errors import ArgumentError
@@ -120,13 +120,13 @@ def maf(
     """
     if not rows.is_traced(key):
         rows.check_key(key)
-    _check_count("dim", dim, 1)
-    _check_count("context_dim", context_dim, 0)
-    _check_count("layers", layers, 1)
+    check_count("dim", dim, 1)
+    check_count("context_dim", context_dim, 0)
+    check_count("layers", layers, 1)
     if not isinstance(hidden, Sequence):
         raise ArgumentError(f"hidden must be a sequence of widths such as (128, 128), got {hidden!r}")
     for width in hidden:
-        _check_count("every hidden width", width, 1)
+        check_count("every hidden width", width, 1)
     if permutation not in get_args(Permutation):
         raise ArgumentError(f"permutation must be one of {', '.join(get_args(Permutation))}, got {permutation!r}")
     dtype = float_dtype(dtype)
@@ -161,8 +161,3 @@ def _maf_layers(key: Array, *, dim: int, layers: int, permutation: str, **networ
         order = jnp.tile(jnp.arange(dim)[::-1], (layers, 1))
     order = order.at[-1].set(jnp.arange(dim))  # nothing follows the last layer that a permutation could help
     return Stack(jax.vmap(layer)(jax.random.split(weights_key, layers), order), layers)
-
-
-def _check_count(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-        raise ArgumentError(f"{name} must be a whole number of at least {least}, got {value!r}")

@@ -1,7 +1,7 @@
 """The interface of every bijection, and what each declares about itself."""
 
 from abc import abstractmethod
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 import equinox as eqx
 import jax
@@ -74,6 +74,14 @@ class Bijection(eqx.Module):
         return {}
 
 
-def context_for(bijection: Bijection, context: Array | None) -> Array | None:
+class TakesContext(Protocol):
+    """A bijection or a base."""
+
+    @property
+    def context_dim(self) -> int:
+        """Width of the context; 0 takes none."""
+
+
+def context_for(member: TakesContext, context: Array | None) -> Array | None:
     """The context as one member of a composition takes it: None where it takes none."""
-    return context if bijection.context_dim else None
+    return context if member.context_dim else None

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from densiflow import precision, recipes
+from densiflow.arguments import check_count
 from densiflow.bases import StudentT
 from densiflow.errors import ArgumentError, ContextError, ModelFileError, ShapeError
 from densiflow.estimators.auto import Choices, choose
@@ -151,8 +152,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         the seed and its place alone.
         """
         check_fitted(self)
-        if not isinstance(n_samples, int | np.integer) or isinstance(n_samples, bool) or n_samples < 1:
-            raise ArgumentError(f"n_samples must be a whole number of at least 1, got {n_samples!r}")
+        check_count("n_samples", n_samples, 1)
         encoded = self._encoded_context(context)
         count = n_samples
         if encoded is not None:

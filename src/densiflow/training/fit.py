@@ -11,6 +11,7 @@ from jax import Array
 from numpy.typing import ArrayLike
 
 from densiflow import precision
+from densiflow.bijections.base import context_for
 from densiflow.errors import ArgumentError, TrainingWarning
 from densiflow.flow import Flow
 from densiflow.rows import check_key
@@ -131,5 +132,5 @@ def _initialised(flow: Flow, train: Rows) -> Flow:
     x = jnp.asarray(train.x[:4096], flow.dtype)
     context = None if train.context is None else jnp.asarray(train.context[:4096], flow.dtype)
     x, _ = flow.scaling.value.to_base_rows(x)
-    bijection = flow.bijection.initialise(x, flow._scale_context(context) if flow.bijection.context_dim else None)
+    bijection = flow.bijection.initialise(x, context_for(flow.bijection, flow._scale_context(context)))
     return eqx.tree_at(lambda flow: flow.bijection, flow, bijection)

@@ -1,11 +1,10 @@
 """How to train, checked before training starts."""
 
 from dataclasses import dataclass
-from numbers import Real
-from typing import Any
 
 import numpy as np
 
+from densiflow.arguments import check_count, is_real
 from densiflow.errors import ArgumentError
 from densiflow.table.refusals import shown
 
@@ -26,8 +25,8 @@ class Options:
             raise ArgumentError("max_epochs and patience are both None: training would never end; give one of them")
         for name in ("max_epochs", "patience"):
             if getattr(self, name) is not None:
-                _check_count(name, getattr(self, name))
-        _check_count("batch_size", self.batch_size)
+                check_count(name, getattr(self, name), 1)
+        check_count("batch_size", self.batch_size, 1)
         rate, decay = self.learning_rate, self.weight_decay
         if not (is_real(rate) and 0 < rate < np.inf):
             raise ArgumentError(f"learning_rate must be a number, positive and finite, got {shown(rate)}")
@@ -35,13 +34,3 @@ class Options:
             raise ArgumentError(
                 f"weight_decay must be a number of at least 0 and below 1 / learning_rate, got {shown(decay)}"
             )
-
-
-def is_real(value: Any) -> bool:
-    """Whether this is one real number; True and False are not."""
-    return isinstance(value, Real) and not isinstance(value, bool)
-
-
-def _check_count(name: str, value: Any) -> None:
-    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
-        raise ArgumentError(f"{name} must be a whole number of at least 1, got {shown(value)}")

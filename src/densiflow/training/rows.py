@@ -9,9 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from densiflow.arguments import is_real
 from densiflow.errors import ArgumentError, ContextError, ShapeError, TableError, WeightError
 from densiflow.table.refusals import shown
-from densiflow.training.options import is_real
 
 Floats = NDArray[Any]
 

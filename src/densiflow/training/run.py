@@ -26,7 +26,7 @@ class Run:
         self.flow, self.rows, self.held, self.rng, self.options = flow, train.astype(flow.dtype), held, rng, options
         trained, self.rest = partition(flow)
         self.state = program.start(trained)
-        self.best = self.good = trained  # `good` is the end of the last sound epoch
+        self.best = trained  # of the best epoch, or of the last sound one where nothing is held out
         self.best_score = -np.inf
         # a table smaller than a batch makes batches of the next power of two: few shapes, little waste
         self.batch_size = min(options.batch_size, 1 << (len(train) - 1).bit_length())
@@ -82,17 +82,16 @@ class Run:
             TrainingWarning,
             stacklevel=5,
         )
-        self.state = program.start(self.best if self.held is not None else self.good)
+        self.state = program.start(self.best)
         self.schedule.cut(0.5)
 
     def _judge(self) -> None:
         """Score the held-out rows after an epoch, keep the best, and decide whether to stop."""
         epoch = len(self.history.train) - 1
-        self.good = self.state.average
         if self.held is None:
-            self.best, self.history.best_epoch = self.good, epoch
+            self.best, self.history.best_epoch = self.state.average, epoch
         else:
-            score = self._held_out()
+            score = self._held_out(self.held)
             self.history.validation.append(score)
             self._compare(score, epoch)
         if self.options.max_epochs is not None and epoch + 1 >= self.options.max_epochs:
@@ -113,13 +112,11 @@ class Run:
             self.schedule.cut()
             self.waiting = 0
 
-    def _held_out(self) -> float:
+    def _held_out(self, held: Rows) -> float:
         """Mean log-likelihood of the held-out rows, nats; -inf where it is not a number."""
-        if self.held is None:
-            return -np.inf
         flow = combine(self.state.average, self.rest)
-        nats = np.asarray(flow.log_prob(self.held.x, self.held.context), np.float64)
-        score = float(np.average(nats, weights=self.held.weight)) + self.held.mean_log_volume
+        nats = np.asarray(flow.log_prob(held.x, held.context), np.float64)
+        score = float(np.average(nats, weights=held.weight)) + held.mean_log_volume
         return score if np.isfinite(score) else -np.inf
 
     def interrupted(self) -> None:
