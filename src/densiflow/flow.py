@@ -215,10 +215,12 @@ def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:
 @jax.jit
 def _log_prob(flow: Flow, x: Array, context: Array | None) -> Array:
     outside = flow._outside(x)
-    x = jnp.where(outside[:, None], flow.bijection.domain.interior, x)  # keeps gradients of the other rows finite
+    interior = jnp.asarray(flow.bijection.domain.interior, x.dtype)
+    x = jnp.where(outside[:, None], interior, x)  # keeps gradients of the other rows finite
     context = flow._scale_context(context)
     z, log_det = flow._to_base_rows(x, context)
-    return jnp.where(outside, -jnp.inf, flow._base_log_prob(z, context) + log_det)
+    base = flow._base_log_prob(z, context)
+    return jnp.where(outside | jnp.isneginf(base), -jnp.inf, base + log_det)  # outside the support, whatever log_det
 
 
 @jax.jit
