@@ -1,7 +1,9 @@
 """Bases: the simple distributions of z. An import line registers one: saved by name, tried by every law."""
 
 from densiflow.bases.base import Base as Base
+from densiflow.bases.multivariate_normal import MultivariateNormal as MultivariateNormal
 from densiflow.bases.normal import Normal as Normal
 from densiflow.bases.student_t import StudentT as StudentT
+from densiflow.bases.uniform import Uniform as Uniform
 
-__all__ = ["Base", "Normal", "StudentT"]
+__all__ = ["Base", "MultivariateNormal", "Normal", "StudentT", "Uniform"]

@@ -1,10 +1,12 @@
 """Points to try a thing on: rows well inside a space, rows far out in it, and rows outside."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densiflow.laws.trial import Numbers
 from densiflow.spaces import Space
 
+Flags = NDArray[np.bool_]
 FAR = 1e6  # how many times farther out
 
 
@@ -21,30 +23,40 @@ def rows_for(*widths: int) -> int:
 
 
 def inside(space: Space, rng: np.random.Generator, shape: tuple[int, ...]) -> Numbers:
-    """Numbers spread over the space."""
+    """Rows of a shape (..., dim) spread over the space."""
     u = 1.5 * rng.normal(size=shape)
-    if np.isfinite(space.lower) and np.isfinite(space.upper):
-        return space.lower + (space.upper - space.lower) / (1 + np.exp(-u))
-    if np.isfinite(space.lower):
-        return space.lower + np.exp(u)
-    return space.upper - np.exp(u) if np.isfinite(space.upper) else u
+    below, above, lower, upper = _borders(space, shape[-1])
+    between = lower + (upper - lower) / (1 + np.exp(-u))
+    half_bounded = np.where(below, lower + np.exp(u), np.where(above, upper - np.exp(u), u))
+    return np.where(below & above, between, half_bounded)
 
 
 def far(space: Space, x: Numbers) -> Numbers:
-    """The same rows `FAR` times farther out; in a bounded space, as much nearer to a border."""
-    if np.isfinite(space.lower) and np.isfinite(space.upper):
-        return space.lower + (x - space.lower) / FAR
-    border = space.lower if np.isfinite(space.lower) else space.upper if np.isfinite(space.upper) else 0.0
-    return border + FAR * (x - border)
+    """The same rows `FAR` times farther out; on a bounded axis, as much nearer to a border."""
+    below, above, lower, upper = _borders(space, x.shape[-1])
+    border = np.where(below, lower, upper)
+    return np.where(below & above, lower + (x - lower) / FAR, border + FAR * (x - border))
 
 
 def outside(space: Space, x: Numbers) -> Numbers:
     """Rows that have left the space in one number, by a little, by a lot or to infinity, on every side it has."""
-    places = [-np.inf, np.inf]
-    for border, sign in ((space.lower, -1.0), (space.upper, 1.0)):
-        if np.isfinite(border):
-            places += [border + sign * 0.01, border + sign * FAR]
-    rows = np.repeat(x[: len(places)], x.shape[1], axis=0)
-    columns = np.tile(np.arange(x.shape[1]), len(places))
-    rows[np.arange(len(rows)), columns] = np.repeat(places, x.shape[1])
-    return np.concatenate([rows, np.full((1, x.shape[1]), np.inf)])
+    below, above, lower, upper = _borders(space, x.shape[1])
+    step = np.where(below & above, upper - lower, 1.0)  # what is little on a wide axis is a lot on a narrow one
+    rows = [np.full((1, x.shape[1]), np.inf)]
+    for column in range(x.shape[1]):
+        places = [-np.inf, np.inf]
+        if below[column]:
+            places += [lower[column] - size * step[column] for size in (0.01, FAR)]
+        if above[column]:
+            places += [upper[column] + size * step[column] for size in (0.01, FAR)]
+        left = x[: len(places)].copy()
+        left[:, column] = places
+        rows.append(left)
+    return np.concatenate(rows)
+
+
+def _borders(space: Space, dim: int) -> tuple[Flags, Flags, Numbers, Numbers]:
+    """Where there is a border below and above, and where it is: (dim,) each, 0 where there is none."""
+    lower, upper = (np.broadcast_to(np.asarray(bound, np.float64), (dim,)) for bound in (space.lower, space.upper))
+    below, above = np.isfinite(lower), np.isfinite(upper)
+    return below, above, np.where(below, lower, 0.0), np.where(above, upper, 0.0)
