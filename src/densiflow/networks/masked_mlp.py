@@ -1,22 +1,26 @@
 """MADE: one pass of a masked network gives every column its parameters."""
 
+from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Literal, Self, final, get_args
+from typing import Any, Literal, Self, final, get_args
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.typing import DTypeLike
+from jax.typing import ArrayLike, DTypeLike
 
 from densiflow.errors import ArgumentError
 from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
+from densiflow.networks.given import with_arrays
 from densiflow.precision import float_dtype
 
 Start = Literal["identity", "random"]
 ContextLayers = Literal["first", "all"]
+Units = tuple[tuple[int, ...], ...]
 
 
 @final
@@ -27,11 +31,14 @@ class MaskedMLP(eqx.Module):
               M_l[j, k] = [\,\text{degree}_{l+1}(j) \ge \text{degree}_l(k)\,]
 
     The last product has no activation. The context enters the first product, or with ``context_layers="all"``
-    every one, unmasked. Masks are derived from the widths and applied in every call, so no optimiser can undo
-    them. ``start="identity"`` sets the last weights and biases to zero.
+    every one, unmasked; with ``bends_context`` the first gets :math:`f(C_0\, c + d)` instead. Masks are derived from
+    the widths and applied in every call, so no optimiser can undo them. ``units`` says for each hidden layer how many
+    of its units have degree 0, 1, ... dim; None spreads them evenly. ``start="identity"`` sets the last weights and
+    biases to zero.
 
     Shapes: ``x`` (dim,), ``context`` (context_dim,), result (dim, parameters). Weights are (out, in).
-    Raises `ArgumentError` for widths below 1, or an activation, start or context_layers not offered.
+    Raises `ArgumentError` for widths below 1, units that do not add up to them, or an activation, start or
+    context_layers not offered.
 
     Source: Germain et al. 2015, "MADE", eq. 8 to 13; sorted degrees make ``M`` block lower-triangular.
 
@@ -43,12 +50,15 @@ class MaskedMLP(eqx.Module):
     weights: tuple[Array, ...]
     biases: tuple[Array, ...]
     context_weights: tuple[Array, ...]
+    context_biases: tuple[Array, ...]
     dim: int = eqx.field(static=True)
     context_dim: int = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
     hidden: tuple[int, ...] = eqx.field(static=True)
     activation: str = eqx.field(static=True)
     context_layers: ContextLayers = eqx.field(static=True)
+    bends_context: bool = eqx.field(static=True)
+    units: Units | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -60,11 +70,14 @@ class MaskedMLP(eqx.Module):
         hidden: tuple[int, ...] = (64, 64),
         activation: str = "relu",
         context_layers: ContextLayers = "first",
+        bends_context: bool = False,
+        units: Units | None = None,
         start: Start = "identity",
         dtype: DTypeLike | None = None,
     ) -> None:
         self.dim, self.context_dim, self.parameters = dim, context_dim, parameters
         self.hidden, self.activation, self.context_layers = tuple(hidden), activation, context_layers
+        self.bends_context, self.units = bool(bends_context) and context_dim > 0, units
         self._check_arguments(start)
         dtype = float_dtype(dtype)
         products = self._products(start)
@@ -82,6 +95,26 @@ class MaskedMLP(eqx.Module):
                 context_weights.append(context_weight.reshape(rows, width) * jnp.asarray(scale, dtype)[:, None])
             used = cuts[-1]
         self.weights, self.biases, self.context_weights = tuple(weights), tuple(biases), tuple(context_weights)
+        self.context_biases = (jnp.zeros_like(biases[0]),) if self.bends_context else ()
+
+    @classmethod
+    def of(
+        cls,
+        weights: Sequence[ArrayLike],
+        biases: Sequence[ArrayLike],
+        context_weights: Sequence[ArrayLike] = (),
+        context_biases: Sequence[ArrayLike] = (),
+        **options: Any,
+    ) -> Self:
+        """The network of those numbers; ``options`` are the constructor's. Raises `ShapeError` where they don't fit.
+
+        >>> MaskedMLP.of([[[0.0]]], [[3.0]], dim=1, parameters=1, hidden=())(jnp.zeros(1)).tolist()
+        [[3.0]]
+        """
+        blank = eqx.filter_eval_shape(partial(cls, **options), jax.random.key(0))
+        return with_arrays(
+            blank, weights=weights, biases=biases, context_weights=context_weights, context_biases=context_biases
+        )
 
     def _products(self, start: str) -> list[tuple[np.ndarray, int, np.ndarray, float]]:
         """For each product: its mask, the context's width in it, its initial scale by row, that of its bias."""
@@ -107,6 +140,12 @@ class MaskedMLP(eqx.Module):
             )
         if any(width < 1 for width in self.hidden):
             raise ArgumentError(f"every hidden width must be at least 1, got {self.hidden}")
+        sums = None if self.units is None else tuple(sum(counts) for counts in self.units)
+        if self.units is not None and (sums != self.hidden or any(len(c) != self.dim + 1 for c in self.units)):
+            raise ArgumentError(
+                f"units must say for each of the widths {self.hidden} how many have degree 0 .. {self.dim}, "
+                f"got {self.units}"
+            )
         if start not in get_args(Start):
             raise ArgumentError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}")
         if self.context_layers not in get_args(ContextLayers):
@@ -116,11 +155,20 @@ class MaskedMLP(eqx.Module):
 
     def degrees(self) -> list[masks.Degrees]:
         """The degrees of the inputs, of each hidden layer and of the outputs."""
-        hidden = [masks.hidden_degrees(self.dim, self.context_dim, width) for width in self.hidden]
+        if self.units is None:
+            hidden = [masks.hidden_degrees(self.dim, self.context_dim, width) for width in self.hidden]
+        else:
+            hidden = [masks.counted_degrees(counts) for counts in self.units]
         return [masks.input_degrees(self.dim), *hidden, masks.output_degrees(self.dim, self.parameters)]
 
     def _reads_context(self, layer: int) -> bool:
         return self.context_dim > 0 and (layer == 0 or self.context_layers == "all")
+
+    def _of_context(self, layer: int, context: Array) -> Array:
+        product = self.context_weights[layer] @ context
+        if layer == 0 and self.bends_context:
+            return activation(self.activation)(product + self.context_biases[0])
+        return product
 
     def __call__(self, x: Array, context: Array | None = None) -> Array:
         """The parameters of every column: (dim, parameters)."""
@@ -131,7 +179,7 @@ class MaskedMLP(eqx.Module):
             mask = masks.mask(degrees[layer + 1], degrees[layer])
             h = jnp.where(mask, weight, 0.0) @ h + bias
             if context is not None and self._reads_context(layer):
-                h += self.context_weights[layer] @ context
+                h += self._of_context(layer, context)
             if layer < last:
                 h = activation(self.activation)(h)
         return h.reshape(self.dim, self.parameters)
@@ -151,4 +199,15 @@ class MaskedMLP(eqx.Module):
             "narrower than dim - 1": cls(key, 6, parameters=2, hidden=(3, 2), activation="tanh", start="random"),
             "no hidden layer, context": cls(key, 3, 2, parameters=1, hidden=(), start="random"),
             "one column, context": cls(key, 1, 1, parameters=2, hidden=(4,), activation="silu", start="random"),
+            "units counted, context bent": cls(
+                key,
+                3,
+                2,
+                parameters=2,
+                hidden=(4, 3),
+                activation="tanh",
+                bends_context=True,
+                units=((1, 0, 2, 1), (2, 1, 0, 0)),
+                start="random",
+            ),
         }

@@ -43,6 +43,17 @@ def hidden_degrees(dim: int, context_dim: int, width: int) -> Degrees:
     return (lowest + np.linspace(0, kinds - 1, width)).astype(np.int32)
 
 
+def counted_degrees(counts: tuple[int, ...]) -> Degrees:
+    """Sorted degrees of a hidden layer with that many units of degree 0, 1, ... dim.
+
+    Units of degree dim read every column, so no output may read them; other libraries' networks hold some.
+
+    >>> counted_degrees((1, 0, 2, 0)).tolist()
+    [0, 2, 2]
+    """
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+
 def output_degrees(dim: int, parameters: int) -> Degrees:
     """What the parameters of each column may read: those of column i, columns 1 .. i - 1.
 

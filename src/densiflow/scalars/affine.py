@@ -11,7 +11,7 @@ from jax import Array
 from densiflow.errors import ArgumentError
 from densiflow.scalars.base import ScalarMap
 
-ScaleForm = Literal["exp", "softplus", "sigmoid"]
+ScaleForm = Literal["exp", "softplus", "sigmoid", "softsign"]
 
 
 @final
@@ -25,10 +25,11 @@ class Affine(ScalarMap):
     * ``"exp"``: :math:`\alpha = B \tanh(a / B)`, softly bounded by ``bound`` B; ``bound=None`` is the paper's
       :math:`\alpha = a`;
     * ``"softplus"``: :math:`e^\alpha = m + \log(1 + e^{a + c})`, never below ``minimum`` m;
-    * ``"sigmoid"``: :math:`e^\alpha = 2 / (1 + e^{-a})`, never above 2.
+    * ``"sigmoid"``: :math:`e^\alpha = 2 / (1 + e^{-a})`, never above 2;
+    * ``"softsign"``: :math:`\alpha = a / (1 + |a| / B)`, bounded as ``"exp"`` is, reached more slowly.
 
     Each is 1 at a = 0. Shapes: ``theta`` (..., 2). Raises `ArgumentError` for another form, a bound that is not
-    positive, or a minimum outside (0, 1).
+    positive, ``"softsign"`` without one, or a minimum outside (0, 1).
 
     Source: Papamakarios et al. 2017, "Masked autoregressive flow for density estimation", eq. 3 and 4.
 
@@ -52,6 +53,8 @@ class Affine(ScalarMap):
         real = isinstance(self.bound, float | int)
         if self.bound is not None and not (real and self.bound > 0 and math.isfinite(self.bound)):
             raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound!r}")
+        if self.bound is None and self.form == "softsign":
+            raise ArgumentError("the form softsign needs a bound, got None")
         if not 0 < self.minimum < 1:
             raise ArgumentError(f"minimum must lie between 0 and 1, got {self.minimum}")
 
@@ -65,6 +68,9 @@ class Affine(ScalarMap):
                 return jnp.log(self.minimum + jax.nn.softplus(a + at_zero_one))
             case "sigmoid":
                 return math.log(2) + jax.nn.log_sigmoid(a)
+            case "softsign":
+                assert self.bound is not None
+                return a / (1 + jnp.abs(a) / self.bound)
 
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:
         alpha = self.log_scale(theta[..., 1])
@@ -81,4 +87,5 @@ class Affine(ScalarMap):
             "exp, free": cls(bound=None),
             "softplus": cls("softplus"),
             "sigmoid": cls("sigmoid"),
+            "softsign": cls("softsign", bound=2.0),
         }
