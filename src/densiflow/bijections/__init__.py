@@ -1,11 +1,25 @@
 """Bijections, data side <-> base side. An import line here registers one: saved by name, tried by every law."""
 
+from densiflow.bijections.act_norm import ActNorm as ActNorm
 from densiflow.bijections.autoregressive import Autoregressive as Autoregressive
 from densiflow.bijections.base import Bijection as Bijection
 from densiflow.bijections.chain import Chain as Chain
 from densiflow.bijections.elementwise import Elementwise as Elementwise
+from densiflow.bijections.exp import Exp as Exp
 from densiflow.bijections.inverse import Inverse as Inverse
+from densiflow.bijections.linear import Linear as Linear
 from densiflow.bijections.permute import Permute as Permute
 from densiflow.bijections.stack import Stack as Stack
 
-__all__ = ["Autoregressive", "Bijection", "Chain", "Elementwise", "Inverse", "Permute", "Stack"]
+__all__ = [
+    "ActNorm",
+    "Autoregressive",
+    "Bijection",
+    "Chain",
+    "Elementwise",
+    "Exp",
+    "Inverse",
+    "Linear",
+    "Permute",
+    "Stack",
+]

@@ -22,6 +22,7 @@ from densiflow.training.rows import Rows, checked, checked_fraction, split
 from densiflow.training.run import Run
 
 Validation = float | tuple[Any, ...]
+INITIALISING = 4096  # rows that set what is set from data
 
 
 def fit(
@@ -103,7 +104,7 @@ def fit_rows(
     _warn_of_rounding(train.x, flow.dtype)
     flow = flow.standardised(train.x, train.context, train.weight)
     if flow.bijection.needs_data:
-        flow = _initialised(flow, train)
+        flow = _initialised(flow, train, rng)
     run = Run(flow, train, held, rng, options)
     with Progress(options.verbose, options.max_epochs, None if held is None else options.patience) as progress:
         try:
@@ -127,10 +128,16 @@ def _warn_of_rounding(x: np.ndarray, dtype: np.dtype[Any]) -> None:
         )
 
 
-def _initialised(flow: Flow, train: Rows) -> Flow:
-    """The flow with its bijections set from (at most 4096 of) the training rows, as scaled."""
-    x = jnp.asarray(train.x[:4096], flow.dtype)
-    context = None if train.context is None else jnp.asarray(train.context[:4096], flow.dtype)
-    x, _ = flow.scaling.value.to_base_rows(x)
-    bijection = flow.bijection.initialise(x, context_for(flow.bijection, flow._scale_context(context)))
+def _initialised(flow: Flow, train: Rows, rng: np.random.Generator) -> Flow:
+    """The flow with its bijections set from the training rows, as scaled.
+
+    From all of them where they are few and of one weight, else from 4096 drawn in proportion to their weights.
+    """
+    if len(train) > INITIALISING or np.ptp(train.weight) > 0:
+        share = train.weight / train.weight.sum()
+        train = train.take(rng.choice(len(train), INITIALISING, p=share))
+    train = train.astype(flow.dtype)
+    x, _ = flow.scaling.value.to_base_rows(jnp.asarray(train.x))
+    context = None if train.context is None else flow._scale_context(jnp.asarray(train.context))
+    bijection = flow.bijection.initialise(x, context_for(flow.bijection, context))
     return eqx.tree_at(lambda flow: flow.bijection, flow, bijection)
