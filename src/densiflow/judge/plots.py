@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densiflow.atomic import written_whole
-from densiflow.errors import ArgumentError, ShapeError, TableError
+from densiflow.errors import ArgumentError, ShapeError
+from densiflow.judge.points import checked_rows, thinned
 from densiflow.judge.regions import density_levels, plot_limits, smoothed_histogram
 from densiflow.judge.style import (
     DATA,
@@ -37,7 +38,6 @@ Limits = tuple[tuple[float, float], tuple[float, float]]
 
 REGIONS = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1)  # highest-density regions, one shade each
 SIGMAS = (0.865, 0.393)  # what 2 and 1 standard deviations hold of a normal in two dimensions
-MOST_DOTS = 4000  # more would only blacken a panel
 
 
 def corner(
@@ -57,7 +57,7 @@ def corner(
     6
     """
     columns = len(names)
-    data, samples = _checked(data, "data", columns), _checked(samples, "samples", columns)
+    data, samples = checked_rows(data, "data", columns), checked_rows(samples, "samples", columns)
     limits = [plot_limits(column) for column in data.T]
     size = 1.2 + 1.75 * columns
     figure = new_figure((size, size))
@@ -105,7 +105,7 @@ def density_contours(
     if len(names) != 2:
         raise ShapeError(f"names must name the 2 columns, got {len(names)}")
     points = {"data": data, "samples": samples}
-    rows = {name: _checked(given, name, 2) for name, given in points.items() if given is not None}
+    rows = {name: checked_rows(given, name, 2) for name, given in points.items() if given is not None}
     flatness = (limits[1][1] - limits[1][0]) / (limits[0][1] - limits[0][0])
     figure = figure or new_figure((9.2 if rows else 5.2, min(max(4.0 * flatness, 2.0), 8.0) + 0.6))
     panels = figure.subplots(1, 2 if rows else 1, squeeze=False)[0]
@@ -205,22 +205,6 @@ def save_figure(figure: "Figure", path: str | os.PathLike[str]) -> None:
         figure.savefig(part, format="png", dpi=DPI, facecolor="white")
 
 
-def _checked(values: ArrayLike, name: str, columns: int) -> Floats:
-    rows = np.asarray(values, np.float64)
-    if rows.ndim != 2 or rows.shape[1] != columns or not len(rows):
-        raise ShapeError(f"{name} must have shape (rows, {columns}) with at least one row, got {rows.shape}")
-    bad = ~np.isfinite(rows)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        raise TableError(f"{name} must be finite, but row {row}, column {column} holds {rows[row, column]}; drop it")
-    return rows
-
-
-def _some(rows: Floats) -> Floats:
-    """At most `MOST_DOTS` rows, evenly spaced in their order."""
-    return rows[:: -(-len(rows) // MOST_DOTS)]
-
-
 def _cells(rows: int) -> int:
     """Bins of an axis: finer for more rows, between 25 and 80."""
     return int(np.clip(2.2 * rows ** (1 / 3), 25, 80))
@@ -242,7 +226,7 @@ def _draw_pair(axes: "Axes", data: Floats, samples: Floats, limits: Limits) -> N
     cells = _cells(min(len(data), len(samples)))
     edges = [_beyond(limit, cells) for limit in limits]
     middles = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
-    dots = _some(data)
+    dots = thinned(data)
     axes.plot(dots[:, 0], dots[:, 1], ".", color=DATA, markersize=1.8, alpha=0.6, markeredgewidth=0, zorder=0)
     density = smoothed_histogram(data, edges).T
     axes.contourf(*middles, density, levels=[*density_levels(density, SIGMAS), np.inf], colors=DATA_SHADES)
@@ -310,7 +294,7 @@ def _draw_rows(axes: "Axes", rows: dict[str, Floats]) -> None:
     }
     for name, look in looks.items():
         if name in rows:
-            dots = _some(rows[name])
+            dots = thinned(rows[name])
             axes.plot(dots[:, 0], dots[:, 1], ".", markeredgewidth=0, label=name, **look)
     axes.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8, labelcolor=INK, markerscale=2
