@@ -213,8 +213,8 @@ def test_ctrl_c_inside_a_long_epoch_returns_the_best_so_far(monkeypatch):
     x = np.random.default_rng(0).normal(3.0, 2.0, (40_000, 2))
     whole, runs = program.run, []
 
-    def run(*arguments):
-        runs.append(whole(*arguments))
+    def run(*arguments, **batch):
+        runs.append(whole(*arguments, **batch))
         if len(runs) == 5:
             signal.raise_signal(signal.SIGINT)
         return runs[-1]

@@ -16,10 +16,10 @@ from densiflow.errors import ArgumentError, TrainingWarning
 from densiflow.flow import Flow
 from densiflow.rows import check_key
 from densiflow.training.history import History
+from densiflow.training.likelihood import LikelihoodRun
 from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 from densiflow.training.rows import Rows, checked, checked_fraction, split
-from densiflow.training.run import Run
 
 Validation = float | tuple[Any, ...]
 INITIALISING = 4096  # rows that set what is set from data
@@ -105,12 +105,8 @@ def fit_rows(
     flow = flow.standardised(train.x, train.context, train.weight)
     if flow.bijection.needs_data:
         flow = _initialised(flow, train, rng)
-    run = Run(flow, train, held, rng, options)
-    with Progress(options.verbose, options.max_epochs, None if held is None else options.patience) as progress:
-        try:
-            run.train(progress)
-        except KeyboardInterrupt:
-            run.interrupted()
+    run = LikelihoodRun(flow, train, held, rng, options)
+    run.train(Progress(options.verbose, options.max_epochs, None if held is None else options.patience))
     return run.result()
 
 

@@ -11,6 +11,9 @@ class History:
     nothing was held out), ``learning_rate`` the rate each epoch ended with. ``best_epoch`` counts from 0 and names
     the epoch whose weights were returned; None if no epoch was finished. ``stopped`` says in words why training
     ended, ``rollbacks`` how often a non-finite loss sent it back.
+
+    For `fit_target` an epoch is a block of steps, and its log-likelihood the ELBO: in ``train`` of the draws that the
+    block met, in ``validation`` of draws that stay the same.
     """
 
     train: list[float] = field(default_factory=list)

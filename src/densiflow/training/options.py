@@ -1,6 +1,7 @@
 """How to train, checked before training starts."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,10 +28,15 @@ class Options:
             if getattr(self, name) is not None:
                 check_count(name, getattr(self, name), 1)
         check_count("batch_size", self.batch_size, 1)
+        check_rate(self.learning_rate)
         rate, decay = self.learning_rate, self.weight_decay
-        if not (is_real(rate) and 0 < rate < np.inf):
-            raise ArgumentError(f"learning_rate must be a number, positive and finite, got {shown(rate)}")
         if not (is_real(decay) and 0 <= decay < 1 / float(rate)):
             raise ArgumentError(
                 f"weight_decay must be a number of at least 0 and below 1 / learning_rate, got {shown(decay)}"
             )
+
+
+def check_rate(rate: Any) -> None:
+    """Raise `ArgumentError` unless the learning rate is one."""
+    if not (is_real(rate) and 0 < rate < np.inf):
+        raise ArgumentError(f"learning_rate must be a number, positive and finite, got {shown(rate)}")

@@ -4,6 +4,7 @@ Everything that changes between fits of equal shapes (rows, rates, how many of t
 so that a second fit compiles nothing.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -44,33 +45,44 @@ def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Arr
 @jax.jit
 def run(
     state: State,
+    rates: Array,
+    count: Array,
+    *,
     rest: Flow,
     x: Array,
     context: Array | None,
     weight: Array,
-    rates: Array,
     decay: Array,
-    count: Array,
 ) -> tuple[State, Array, Array]:
-    """Take the first `count` of the steps laid out in x (steps, batch, dim).
+    """`descend` the loss of the batches laid out in x (steps, batch, dim), one a step."""
+
+    def of_step(k: Array, trained: Flow) -> Array:
+        return loss(trained, rest, x[k], None if context is None else context[k], weight[k])
+
+    return descend(of_step, state, rates, count, decay)
+
+
+def descend(
+    loss: Callable[[Array, Flow], Array], state: State, rates: Array, count: Array, decay: Array | float = 0.0
+) -> tuple[State, Array, Array]:
+    """Take the first `count` of as many steps as there are rates, down a loss of the step's number and the weights.
 
     A step is Adam's, with weights shrunk by `decay` times the rate. Returns the state, the losses (steps,), and
-    how many steps met a loss or gradient that is not finite; such a step changes nothing.
+    how many steps met a loss or gradient that is not finite; such a step changes nothing. Called inside jit.
     """
 
     def step(k: Array, carry: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
         state, losses, broken = carry
-        batch_context = None if context is None else context[k]
-        value, gradient = jax.value_and_grad(loss)(state.trained, rest, x[k], batch_context, weight[k])
+        value, gradient = jax.value_and_grad(loss, argnums=1)(k, state.trained)
         sound = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
         moved = _moved(state, gradient, rates[k], decay)
         state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, state)
         return state, losses.at[k].set(value), broken + ~sound
 
-    return lax.fori_loop(0, count, step, (state, jnp.zeros(rates.shape, x.dtype), jnp.zeros((), jnp.int32)))
+    return lax.fori_loop(0, count, step, (state, jnp.zeros_like(rates), jnp.zeros((), jnp.int32)))
 
 
-def _moved(state: State, gradient: Flow, rate: Array, decay: Array) -> State:
+def _moved(state: State, gradient: Flow, rate: Array, decay: Array | float) -> State:
     direction, optimiser = OPTIMISER.update(gradient, state.optimiser)
     trained = jax.tree.map(lambda p, d: p - rate * (d + decay * p), state.trained, direction)
     # a short memory at first, so that the start is soon forgotten

@@ -1,25 +1,37 @@
-"""What a person sees while a flow is trained: loss, held-out log-likelihood, time left."""
+"""What a person sees while a flow is trained: where it is, what it reached, time left."""
 
 import math
 import sys
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from densiflow.training.history import History
 
 SECONDS_BETWEEN_LINES = 10.0  # where stderr is not a terminal
 
 
+class Words(NamedTuple):
+    """What training counts, to how many decimals, and the names of its two scores."""
+
+    unit: str = "epoch"
+    decimals: int = 1
+    train: str = "train"
+    validation: str = "held-out"
+
+
 class Progress:
     """A line on stderr that follows training, on a terminal one that renews itself, elsewhere one now and then.
 
-    Shown if `verbose`; None shows it on a terminal only.
+    Shown if `verbose`; None shows it on a terminal only. `end` and `patience` count what the words' unit names.
     """
 
-    def __init__(self, verbose: bool | None, max_epochs: int | None, patience: int | None) -> None:
+    def __init__(
+        self, verbose: bool | None, end: int | None, patience: int | None = None, words: Words | None = None
+    ) -> None:
         self.shown = sys.stderr.isatty() if verbose is None else verbose
-        self.max_epochs, self.patience = max_epochs, patience
+        self.end, self.patience = end, patience
+        self.words = Words() if words is None else words
         self.started = time.monotonic()
         self.printed = -math.inf
         self.status: Any = None
@@ -39,7 +51,7 @@ class Progress:
             self.status.stop()
 
     def update(self, history: History, done: float) -> None:
-        """Show where training is; `done` counts epochs and parts of one."""
+        """Show where training is; `done` counts units and parts of one."""
         if self.status is not None:
             self.status.update(self.line(history, done))
         elif self.shown and time.monotonic() - self.printed > SECONDS_BETWEEN_LINES:
@@ -47,30 +59,31 @@ class Progress:
             self.printed = time.monotonic()
 
     def line(self, history: History, done: float) -> str:
-        """One line: epoch, log-likelihoods, time left."""
-        parts = [f"epoch {done:.1f}" + (f" of {self.max_epochs}" if self.max_epochs else "")]
+        """One line: how far, the scores, time left."""
+        words = self.words
+        parts = [f"{words.unit} {done:.{words.decimals}f}" + (f" of {self.end}" if self.end else "")]
         if history.train:
-            parts.append(f"train {history.train[-1]:.3f}")
+            parts.append(f"{words.train} {history.train[-1]:.3f}")
         if history.validation:
-            parts.append(f"held-out {history.validation[-1]:.3f}")
+            parts.append(f"{words.validation} {history.validation[-1]:.3f}")
             best = max(history.validation)
             parts.append(f"best {best:.3f}")
         parts.append(self._time_left(history, done))
         return "training: " + ", ".join(parts) + " (Ctrl-C keeps the best so far)"
 
     def _time_left(self, history: History, done: float) -> str:
-        per_epoch = (time.monotonic() - self.started) / max(done, 1e-9)
+        per_unit = (time.monotonic() - self.started) / max(done, 1e-9)
         bounds = []
-        if self.max_epochs is not None:
-            bounds.append(self.max_epochs - done)
+        if self.end is not None:
+            bounds.append(self.end - done)
         if self.patience is not None and history.best_epoch is not None:
             bounds.append(history.best_epoch + 1 + self.patience - done)
         if not bounds or done == 0:
             return "time left unknown"
         word = "left" if self.patience is None else "left unless it improves"
-        if self.max_epochs is not None and min(bounds) == bounds[0]:
+        if self.end is not None and min(bounds) == bounds[0]:
             word = "left"
-        return f"{_clock(max(0.0, min(bounds)) * per_epoch)} {word}"
+        return f"{_clock(max(0.0, min(bounds)) * per_unit)} {word}"
 
 
 def _clock(seconds: float) -> str:
