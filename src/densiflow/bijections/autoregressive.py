@@ -3,13 +3,19 @@
 from typing import Self, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 from jax.typing import DTypeLike
+from numpy.typing import ArrayLike
 
 from densiflow.bijections.base import Bijection
+from densiflow.bijections.permute import checked_permutation
+from densiflow.errors import ShapeError
+from densiflow.networks.conditioner import AutoregressiveConditioner, saying, says_nothing
 from densiflow.networks.masked_mlp import ContextLayers, MaskedMLP, Start
+from densiflow.networks.residual_masked_mlp import ResidualMaskedMLP
 from densiflow.scalars.affine import Affine
 from densiflow.scalars.base import ScalarMap
 
@@ -24,11 +30,14 @@ class Autoregressive(Bijection):
     `to_base` is one pass of the masked network; `to_data` fills the columns in one by one, a pass for each.
     With the affine map and a normal base this is one layer of a masked autoregressive flow, a MADE by itself.
 
-    Shapes: ``x, z`` (dim,), ``context`` (context_dim,). Raises `ArgumentError` as `MaskedMLP` does.
+    The Jacobian is a lower triangle. ``order`` names the columns in the order they are read in, ``order[0]`` first:
+    from last to first makes it an upper triangle, any other order a triangle of the columns so ordered.
+
+    Shapes: ``x, z`` (dim,), ``context`` (context_dim,), ``order`` (dim,), kept as int32. Raises `ArgumentError` as
+    `MaskedMLP` does and for an order that is no permutation of the columns.
 
     Source: Papamakarios et al. 2017, "Masked autoregressive flow for density estimation", eq. 1 to 5.
 
-    >>> import jax
     >>> layer = Autoregressive(jax.random.key(0), dim=2, start="random")
     >>> x = jnp.array([0.3, -1.2])
     >>> z, _ = layer.to_base(x)
@@ -36,8 +45,9 @@ class Autoregressive(Bijection):
     True
     """
 
-    conditioner: MaskedMLP
+    conditioner: AutoregressiveConditioner
     scalar: ScalarMap
+    order: Array | None  # None reads the columns as they stand
     dim: int = eqx.field(static=True)
     context_dim: int = eqx.field(static=True)
 
@@ -50,11 +60,13 @@ class Autoregressive(Bijection):
         hidden: tuple[int, ...] = (64, 64),
         activation: str = "relu",
         scalar: ScalarMap | None = None,
+        order: ArrayLike | None = None,
         context_layers: ContextLayers = "first",
         start: Start = "identity",
         dtype: DTypeLike | None = None,
     ) -> None:
         self.dim, self.context_dim = dim, context_dim
+        self.order = None if order is None else checked_permutation(order, dim)
         self.scalar = Affine() if scalar is None else scalar
         self.conditioner = MaskedMLP(
             key,
@@ -68,21 +80,58 @@ class Autoregressive(Bijection):
             dtype=dtype,
         )
 
+    @classmethod
+    def of(cls, conditioner: AutoregressiveConditioner, scalar: ScalarMap, order: ArrayLike | None = None) -> Self:
+        """The bijection of a ready-made conditioner; `ShapeError` unless it gives what the scalar map takes."""
+        if conditioner.parameters != scalar.parameters:
+            raise ShapeError(
+                f"the conditioner gives {conditioner.parameters} numbers a column, but {type(scalar).__name__} takes "
+                f"{scalar.parameters}"
+            )
+        blank = cls(jax.random.key(0), conditioner.dim, conditioner.context_dim, hidden=(), scalar=scalar, order=order)
+        return eqx.tree_at(lambda layer: layer.conditioner, blank, conditioner)
+
+    def _ordered(self, row: Array) -> Array:
+        return row if self.order is None else row[self.order]
+
+    def _restored(self, row: Array) -> Array:
+        return row if self.order is None else jnp.zeros_like(row).at[self.order].set(row)
+
     def to_base(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        x = self._ordered(x)
         z, log_slope = self.scalar.to_base(x, self.conditioner(x, context))
-        return z, jnp.sum(log_slope)
+        return self._restored(z), jnp.sum(log_slope)
 
     def to_data(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        z = self._ordered(z)
+
         def column(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             x, total = carry  # columns after i are still zero; nothing that column i reads is among them
             theta = self.conditioner(x, context)
             x_i, log_slope = self.scalar.to_data(z[i], theta[i])
             return x.at[i].set(x_i), total + log_slope
 
-        return lax.fori_loop(0, self.dim, column, (jnp.zeros_like(z), jnp.zeros((), z.dtype)))
+        x, log_det = lax.fori_loop(0, self.dim, column, (jnp.zeros_like(z), jnp.zeros((), z.dtype)))
+        return self._restored(x), log_det
+
+    @property
+    def needs_data(self) -> bool:  # type: ignore[override]
+        """Whether the scalar map can't be trained from zeros."""
+        return self.scalar.training_start() is not None
+
+    def initialise(self, x: Array, context: Array | None = None) -> Self:
+        """Where the network still says nothing, let it say what training can start from."""
+        start = self.scalar.training_start()
+        if start is None or not says_nothing(self.conditioner):
+            return self
+        return eqx.tree_at(lambda layer: layer.conditioner, self, saying(self.conditioner, start))
 
     def dependence(self) -> np.ndarray:
-        return self.conditioner.dependence() | np.eye(self.dim, dtype=bool)
+        pattern = self.conditioner.dependence() | np.eye(self.dim, dtype=bool)
+        if self.order is None:
+            return pattern
+        place = np.argsort(np.asarray(self.order))
+        return pattern[np.ix_(place, place)]
 
     @classmethod
     def examples(cls, key: Array) -> dict[str, Self]:
@@ -96,7 +145,12 @@ class Autoregressive(Bijection):
             ),
             "no hidden layer, context": cls(key, 3, 2, hidden=(), start="random"),
             "relu, deep": cls(key, 3, 1, hidden=(16, 12, 16), start="random"),
+            "upper triangle": cls(key, 4, 1, hidden=(9,), activation="tanh", order=[3, 2, 1, 0], start="random"),
+            "an order of its own": cls(key, 3, hidden=(7,), activation="tanh", order=[1, 2, 0], start="random"),
         }
+        for name, network in ResidualMaskedMLP.examples(key).items():
+            if network.parameters == Affine().parameters:
+                cases[f"residual, {name}"] = cls.of(network, Affine())
         for name, scalar in Affine.examples().items():
             cases[f"scale {name}"] = cls(key, 2, 1, hidden=(6,), scalar=scalar, activation="tanh", start="random")
         return cases

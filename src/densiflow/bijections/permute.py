@@ -13,6 +13,17 @@ from densiflow.bijections.base import Bijection
 from densiflow.errors import ArgumentError
 
 
+def checked_permutation(permutation: ArrayLike, dim: int | None = None) -> Array:
+    """The permutation as int32 (dim,); `ArgumentError` unless it holds each of 0 .. dim - 1 once."""
+    if not isinstance(permutation, jax.core.Tracer):
+        given = np.asarray(permutation)
+        width = given.size if dim is None else dim
+        if given.ndim != 1 or sorted(given.tolist()) != list(range(width)) or given.size == 0:
+            last = "dim - 1" if dim is None else dim - 1
+            raise ArgumentError(f"a permutation holds each of 0 .. {last} once, got {given.tolist()}")
+    return jnp.asarray(permutation, jnp.int32)
+
+
 @final
 class Permute(Bijection):
     r"""Reorder columns; volume does not change.
@@ -33,11 +44,7 @@ class Permute(Bijection):
     context_dim: int = eqx.field(static=True)
 
     def __init__(self, permutation: ArrayLike) -> None:
-        if not isinstance(permutation, jax.core.Tracer):
-            given = np.asarray(permutation)
-            if given.ndim != 1 or sorted(given.tolist()) != list(range(given.size)) or given.size == 0:
-                raise ArgumentError(f"a permutation holds each of 0 .. dim - 1 once, got {given.tolist()}")
-        self.permutation = jnp.asarray(permutation, jnp.int32)
+        self.permutation = checked_permutation(permutation)
         self.dim = self.permutation.shape[0]
         self.context_dim = 0
 

@@ -1,6 +1,7 @@
 """Conditioners: networks that give scalar maps their parameters. An import line registers one."""
 
 from densiflow.networks.masked_mlp import MaskedMLP as MaskedMLP
+from densiflow.networks.mlp import MLP as MLP
 from densiflow.networks.residual_masked_mlp import ResidualMaskedMLP as ResidualMaskedMLP
 
-__all__ = ["MaskedMLP", "ResidualMaskedMLP"]
+__all__ = ["MLP", "MaskedMLP", "ResidualMaskedMLP"]

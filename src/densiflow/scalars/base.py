@@ -4,6 +4,7 @@ from abc import abstractmethod
 from typing import Self
 
 import equinox as eqx
+import numpy as np
 from jax import Array
 
 
@@ -29,6 +30,10 @@ class ScalarMap(eqx.Module):
     @abstractmethod
     def to_data(self, z: Array, theta: Array) -> tuple[Array, Array]:
         """Base space to data: ``(x, log_slope)``."""
+
+    def training_start(self) -> np.ndarray | None:
+        """Parameters (parameters,) for training to start from, where zeros are a point that it could never leave."""
+        return None
 
     @classmethod
     def examples(cls) -> dict[str, Self]:
