@@ -1,23 +1,21 @@
 """The laws of a flow, seen through its public methods alone."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from densiflow.errors import ContextError
-from densiflow.fixed import combine, partition
 from densiflow.flow import Flow
-from densiflow.laws import integral, points
+from densiflow.laws import bijection, integral, points
+from densiflow.laws.flow_case import CONTEXTS, FlowCase, case_of, gradients, sample_gradients
 from densiflow.laws.reload import changed_by_saving
 from densiflow.laws.trial import (
     Broken,
-    Case,
     Law,
     Numbers,
     Precision,
@@ -27,9 +25,6 @@ from densiflow.laws.trial import (
     not_finite,
     report,
 )
-
-DRAWS = 12288
-CONTEXTS = 2  # context rows that samples are drawn for; few, so that most calls fit the smallest compiled program
 
 
 def check_flow(flow: Flow, key: Array | None = None, *, dtype: Precision = "float64") -> None:
@@ -47,113 +42,7 @@ def check_flow(flow: Flow, key: Array | None = None, *, dtype: Precision = "floa
 
 def broken_by(flow: Flow, key: Array | None = None, *, dtype: Precision = "float64") -> list[Broken]:
     """Every law that a flow breaks."""
-    return broken_laws(flow, LAWS, _case, key, dtype)
-
-
-def _case(flow: Flow, exact: Flow, is_moved: bool, key: Array) -> "FlowCase":
-    case = FlowCase(flow, exact, is_moved, key)
-    if not is_moved:
-        return case
-    context = None if case.context is None else 3 - 2 * case.context
-    flow = flow.standardised(1 + 3 * case.x if flow.is_scalable else case.x, context)
-    return FlowCase(flow, flow, is_moved, key)
-
-
-@dataclass
-class FlowCase(Case[Flow]):
-    """A flow, rows and contexts to try it on, and what the density says of its samples."""
-
-    @cached_property
-    def x(self) -> Array:
-        """Rows (n, dim) of the domain."""
-        shape = (points.rows_for(self.thing.dim, self.thing.context_dim), self.thing.dim)
-        return jnp.asarray(points.inside(self.thing.bijection.domain, self.rng, shape), self.dtype)
-
-    @cached_property
-    def context(self) -> Array | None:
-        """A context (n, context_dim) for the rows, None where the flow takes none."""
-        width = self.thing.context_dim
-        return jnp.asarray(self.rng.normal(size=(len(self.x), width)), self.dtype) if width else None
-
-    @cached_property
-    def one_context(self) -> Array | None:
-        """One context (context_dim,)."""
-        return None if self.context is None else self.context[0]
-
-    @cached_property
-    def log_prob(self) -> Array:
-        """Log densities of the rows."""
-        return self.thing.log_prob(self.x, self.context)
-
-    @cached_property
-    def gradients(self) -> "Gradients":
-        """Derivatives of the rows' log densities."""
-        return _gradients(self.thing, self.x, self.context)
-
-    @cached_property
-    def samples(self) -> Numbers:
-        """Rows drawn for the one context."""
-        return np.asarray(self.thing.sample(self.key, integral.GUIDES + DRAWS, self.one_context), np.float64)
-
-    @cached_property
-    def weighted(self) -> integral.Weighted:
-        """The density as seen by importance sampling."""
-
-        def log_prob(x: Numbers) -> Numbers:
-            return np.asarray(self.thing.log_prob(x, self.one_context), np.float64)
-
-        return integral.weighted(log_prob, self.samples[: integral.GUIDES], self.rng)
-
-    def tolerance(self, log_prob: Array, x: Array, by_row: Array) -> Numbers:
-        """How far rounding may carry log densities: of the sum itself, and of the row by way of the gradient."""
-        carried = np.sum(np.abs(by_row) * (1 + np.abs(x)), axis=-1)
-        return np.asarray(self.rounding * (self.thing.dim + np.abs(log_prob) + carried))
-
-
-class Gradients(NamedTuple):
-    """Derivatives of a sum of results, in reverse mode by each input and in forward mode along all."""
-
-    parameters: Any
-    row: Array
-    context: Array | None
-    tangent: Array
-
-
-@jax.jit
-def _gradients(flow: Flow, x: Array, context: Array | None) -> Gradients:
-    """Of log densities by the flow's parameters, the rows and their contexts."""
-
-    def total(flow: Flow, x: Array, context: Array | None) -> Array:
-        return jnp.sum(flow.log_prob(x, context))
-
-    return _derivatives(total, flow, x, context)
-
-
-@jax.jit
-def _sample_gradients(flow: Flow, key: Array, context: Array | None) -> tuple[Gradients, Array | None]:
-    """Of samples and their log densities, the samples' means moved by a dummy row; and each column by the context."""
-
-    def total(flow: Flow, move: Array, context: Array | None) -> Array:
-        x, log_prob = flow.sample_and_log_prob(key, CONTEXTS, context)
-        return jnp.sum(x + move) + jnp.sum(log_prob)
-
-    def column_sums(context: Array) -> Array:
-        return jnp.sum(flow.sample(key, CONTEXTS, context) ** 2, axis=(0, 1))
-
-    by_context = None if context is None else jax.jacrev(column_sums)(context)
-    return _derivatives(total, flow, jnp.zeros(flow.dim, flow.dtype), context), by_context
-
-
-def _derivatives(total: Callable[..., Array], flow: Flow, x: Array, context: Array | None) -> Gradients:
-    trained, rest = partition(flow)
-
-    def of_inputs(inputs: tuple[Flow, Array, Array | None]) -> Array:
-        return total(combine(inputs[0], rest), *inputs[1:])
-
-    inputs = (trained, x, context)
-    tangent = jax.jvp(of_inputs, (inputs,), (jax.tree.map(jnp.ones_like, inputs),))[1]
-    parameters, row, by_context = jax.grad(of_inputs)(inputs)
-    return Gradients(parameters, row, by_context, tangent)
+    return broken_laws(flow, LAWS, case_of, key, dtype)
 
 
 def shapes_follow_the_batch(case: FlowCase) -> str | None:
@@ -215,7 +104,7 @@ def samples_agree_with_their_log_prob(case: FlowCase) -> str | None:
     rows = x.reshape(-1, flow.dim)[:n]
     contexts = None if context is None else jnp.tile(context, (n, 1))[:n]
     again = flow.log_prob(x, context).reshape(-1)[:n]
-    by_row = _gradients(flow, rows, contexts).row
+    by_row = gradients(flow, rows, contexts).row
     difference = largest_difference(log_prob.reshape(-1)[:n], again, case.tolerance(again, rows, by_row))
     return None if difference is None else f"sample_and_log_prob differs from log_prob by {difference:.2g}"
 
@@ -230,13 +119,28 @@ def samples_follow_the_key(case: FlowCase) -> str | None:
 
 
 def samples_follow_the_density(case: FlowCase) -> str | None:
-    """Samples have the means that the density gives them."""
-    return integral.samples_differ(case.weighted, case.samples[integral.GUIDES :], case.rng)
+    """Samples have the means that the density gives them.
+
+    In more columns than can be integrated: `to_base` takes samples to rows with the means of the base's samples.
+    """
+    samples = case.samples[integral.GUIDES :]
+    if case.thing.dim <= integral.COLUMNS:
+        return integral.samples_differ(case.weighted, samples, case.rng)
+    landed = np.asarray(case.thing.to_base(samples, case.one_context)[0], np.float64)
+    return integral.samples_differ(case.base_samples, landed, case.rng)
 
 
 def density_sums_to_one(case: FlowCase) -> str | None:
-    """The density sums to one."""
-    return integral.sum_differs(case.weighted)
+    """The density sums to one.
+
+    In more columns than can be integrated, what makes the sum one is tried instead, which is exact in any number
+    of them: `to_base` and `to_data` undo each other, and log_det is the Jacobian's. That the base sums to one is
+    left to the laws of bases there.
+    """
+    if case.thing.dim <= integral.COLUMNS:
+        return integral.sum_differs(case.weighted)
+    tried = (bijection.round_trip, bijection.log_dets_cancel, bijection.log_det_is_the_jacobian)
+    return next((seen for law in tried if (seen := law(case.directions)) is not None), None)
 
 
 def every_column_sees_the_context(case: FlowCase) -> str | None:
@@ -246,13 +150,20 @@ def every_column_sees_the_context(case: FlowCase) -> str | None:
     by_density = np.zeros(case.thing.context_dim, bool)
     by_sample = np.zeros((case.thing.dim, case.thing.context_dim), bool)
     for copy in anywhere(case.thing, case.key):
-        by_density |= np.any(np.abs(_gradients(copy, case.x, case.context).context) > 0, axis=0)
-        by_sample |= np.any(np.abs(_sample_gradients(copy, case.key, case.context)[1]) > 0, axis=1)
+        by_density |= np.any(np.abs(gradients(copy, case.x, case.context).context) > 0, axis=0)
+        if case.is_bounded:  # where the density is flat, the context moves its border
+            by_density |= np.any(np.abs(_landing_by_context(copy, case.x, case.context)) > 0, axis=0)
+        by_sample |= np.any(np.abs(sample_gradients(copy, case.key, case.context)[1]) > 0, axis=1)
     for j in np.flatnonzero(~by_density):
         return f"log_prob does not see column {j} of the context"
     for i, j in np.argwhere(~by_sample):
         return f"samples of column {i} do not see column {j} of the context"
     return None
+
+
+@jax.jit
+def _landing_by_context(flow: Flow, x: Array, context: Array) -> Array:
+    return jax.grad(lambda context: jnp.sum(flow.to_base(x, context)[0] ** 2))(context)
 
 
 def wrong_contexts_are_refused(case: FlowCase) -> str | None:
@@ -279,16 +190,34 @@ def _refuses(method: Callable[..., Any], *arguments: Any) -> bool:
 
 
 def never_nan(case: FlowCase) -> str | None:
-    """The log density of no row without a NaN is NaN; outside the domain, at infinity too, it is -inf."""
+    """The log density of no row without a NaN is NaN; outside the domain and the base's support it is -inf."""
     domain = case.thing.bijection.domain
     x = np.asarray(case.x)
-    outside = points.outside(domain, x)
     far = points.far(domain, np.asarray(x, np.float64)).astype(x.dtype)
-    for rows, wrong in ((outside, lambda seen: seen != -np.inf), (far, np.isnan)):
+    tried: list[tuple[Numbers, Callable[[Numbers], Any]]]
+    tried = [(points.outside(domain, x), _is_positive), (far, np.isnan)]
+    if case.is_bounded:
+        tried.append((_lands_outside_the_support(case), _is_positive))
+    for rows, is_wrong in tried:
         log_prob = np.asarray(case.thing.log_prob(rows, case.one_context))
-        for row, seen in zip(rows[wrong(log_prob)], log_prob[wrong(log_prob)], strict=True):
-            return f"its log density is {seen:.3g} at {row.tolist()}"
+        wrong = is_wrong(log_prob)
+        if wrong.any():
+            return f"its log density is {log_prob[wrong][0]:.3g} at {rows[wrong][0].tolist()}"
     return None
+
+
+def _is_positive(log_prob: Numbers) -> NDArray[np.bool_]:
+    """Where a density that must be zero is not, or is NaN."""
+    return np.asarray(log_prob != -np.inf)
+
+
+def _lands_outside_the_support(case: FlowCase) -> Numbers:
+    """Rows of data whose images in base space have left the base's support."""
+    flow = case.thing
+    z = points.outside(flow.base.support, np.asarray(case.directions.start["to_data"]))
+    z = z[[flow.bijection.codomain.contains(row) for row in z]]
+    x = np.asarray(flow.to_data(z, case.one_context)[0])
+    return x[[flow.bijection.domain.contains(row) for row in x]]
 
 
 def compiled_equals_eager(case: FlowCase) -> str | None:
@@ -328,8 +257,8 @@ def gradients_are_finite(case: FlowCase) -> str | None:
     far = jnp.asarray(points.far(domain, np.asarray(case.x, np.float64)), case.dtype)
     tried = {
         "log_prob": case.gradients,
-        f"log_prob for rows {points.FAR:.0e} times farther out": _gradients(case.thing, far, case.context),
-        "sample_and_log_prob": _sample_gradients(case.thing, case.key, case.context)[0],
+        f"log_prob for rows {points.FAR:.0e} times farther out": gradients(case.thing, far, case.context),
+        "sample_and_log_prob": sample_gradients(case.thing, case.key, case.context)[0],
     }
     for name, derivatives in tried.items():
         for part in ("parameters", "row", "context", "tangent"):

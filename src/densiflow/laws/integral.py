@@ -17,6 +17,7 @@ import numpy as np
 
 from densiflow.laws.trial import Numbers
 
+COLUMNS = 5  # beyond, the weights are a few huge ones, and an estimate of the sum notices nothing
 DRAWS = 16384
 GUIDES = 4096  # samples that shape the proposal
 COMPONENTS = 64

@@ -31,8 +31,9 @@ class Trip(NamedTuple):
 
 
 class Slopes(NamedTuple):
-    """Derivatives of one way at each row, in float64."""
+    """Where one way leads from each row, and its derivatives there, in float64."""
 
+    value: Array  # (n, dim)
     jacobian: Array  # (n, dim, dim), forward mode
     reverse: Array  # the same, reverse mode
     difference: Array  # the same, central differences
@@ -88,14 +89,16 @@ class BijectionCase(Case[Bijection]):
         """What has any influence on what, on any row of any of several copies."""
         context = None if self.context is None else self.context.astype(np.float64)
         dim, width = self.widths
-        by_row, by_context = np.zeros((dim, dim), bool), np.zeros((dim, width), bool)
+        by_row, by_context, copies = np.zeros((dim, dim), bool), np.zeros((dim, width), bool), np.ones((dim, dim), bool)
+        x = self.start["to_base"].astype(np.float64)
         for copy in anywhere(self.exact, self.key):
-            slopes = _slopes(copy, "to_base", self.start["to_base"].astype(np.float64), context)
+            slopes = _slopes(copy, "to_base", x, context)
+            copies &= np.all(slopes.value[:, :, None] == x[:, None, :], axis=0)
             size = np.abs(slopes.jacobian)
             by_row |= np.any(size > EXACT * np.max(size, axis=-1, keepdims=True), axis=0)
             if slopes.context is not None:
                 by_context |= np.any(np.abs(slopes.context) > 0, axis=0)
-        return Reach(by_row, by_context)
+        return Reach(by_row, by_context, np.any(copies, axis=1))
 
     @cached_property
     def tolerances(self) -> dict[Way, "Tolerances"]:
@@ -108,6 +111,7 @@ class Reach(NamedTuple):
 
     by_row: NDArray[np.bool_]  # (dim, dim)
     by_context: NDArray[np.bool_]  # (dim, context_dim)
+    copied: NDArray[np.bool_]  # (dim,), whether an output is always some input as it came
 
 
 class Tolerances(NamedTuple):
@@ -149,9 +153,10 @@ def _slopes(bijection: Bijection, way: Way, start: Array, context: Array | None)
         jacobian, log_det = jax.jacfwd(there)(row, context)
         reverse, _ = jax.jacrev(there)(row, context)
         by_context = None if context is None else jax.jacfwd(there, argnums=1)(row, context)[0]
-        back_jacobian, back_log_det = jax.jacfwd(again)(there(row, context)[0], context)
+        value = there(row, context)[0]
+        back_jacobian, back_log_det = jax.jacfwd(again)(value, context)
         difference = _central_difference(lambda x: there(x, context)[0], row)
-        return Slopes(jacobian, reverse, difference, log_det, by_context, back_jacobian, back_log_det)
+        return Slopes(value, jacobian, reverse, difference, log_det, by_context, back_jacobian, back_log_det)
 
     return jax.vmap(at)(start, context)
 
@@ -165,7 +170,7 @@ def _central_difference(function: Any, row: Array) -> Array:
 
 
 def _rows(bijection: Bijection, way: Way) -> Any:
-    return bijection.to_base_rows if way == "to_base" else bijection.to_data_rows
+    return getattr(bijection, f"{way}_rows", getattr(bijection, way))  # a flow takes rows by the same name
 
 
 def _other(way: Way) -> Way:
