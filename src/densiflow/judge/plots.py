@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from densiflow.atomic import written_whole
 from densiflow.errors import ArgumentError, ShapeError
+from densiflow.judge.panels import REGIONS, density_panel
 from densiflow.judge.points import checked_rows, thinned
 from densiflow.judge.regions import density_levels, plot_limits, smoothed_histogram
 from densiflow.judge.style import (
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 Floats = NDArray[Any]
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
-REGIONS = (0.99, 0.95, 0.9, 0.75, 0.5, 0.25, 0.1)  # highest-density regions, one shade each
 SIGMAS = (0.865, 0.393)  # what 2 and 1 standard deviations hold of a normal in two dimensions
 
 
@@ -274,12 +274,7 @@ def _draw_density(
     limits: Limits,
     resolution: int,
 ) -> None:
-    first, second = (np.linspace(*limit, resolution) for limit in limits)
-    points = np.stack(np.meshgrid(first, second), axis=-1)  # (second, first, 2)
-    heights = np.asarray(log_density(points.reshape(-1, 2)), np.float64).reshape(resolution, resolution)
-    density = np.exp(heights - max(heights.max(), np.finfo(np.float64).min))  # peak 1, or zero everywhere
-    levels = density_levels(density, REGIONS)
-    filled = axes.contourf(first, second, density, levels=[*levels, levels[-1] + 1.0], colors=MODEL_SHADES)
+    filled, levels = density_panel(axes, log_density, limits, resolution)
     bar = figure.colorbar(filled, ax=axes, spacing="uniform", ticks=levels, pad=0.02, drawedges=False)
     bar.ax.set_yticklabels([f"{mass:.0%}" for mass in REGIONS])
     bar.ax.tick_params(labelsize=7.5, length=0, colors=INK)
