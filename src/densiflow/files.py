@@ -247,10 +247,14 @@ def _decode_module(node: Node, tensors: Tensors) -> eqx.Module:
     cls = registry.named(node["class"])
     module: eqx.Module = object.__new__(cls)
     for field in dataclasses.fields(cls):
-        if field.metadata.get("static", False):
-            value = _unplain(node["static"][field.name])
+        is_static = field.metadata.get("static", False)
+        held = node["static" if is_static else "fields"]
+        if field.name not in held and field.default is not dataclasses.MISSING:
+            value = field.default  # a field that files of earlier versions did not have
+        elif is_static:
+            value = _unplain(held[field.name])
         else:
-            value = _decode(node["fields"][field.name], tensors, inside_module=True)
+            value = _decode(held[field.name], tensors, inside_module=True)
         object.__setattr__(module, field.name, value)
     for parent in cls.__mro__:
         if "__check_init__" in vars(parent):

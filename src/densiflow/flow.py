@@ -22,6 +22,7 @@ from densiflow.bijections.base import Bijection, context_for
 from densiflow.bijections.elementwise import Elementwise
 from densiflow.errors import ArgumentError, ContextError, ShapeError
 from densiflow.fixed import Fixed
+from densiflow.networks.mlp import MLP
 from densiflow.spaces import REAL
 
 
@@ -34,6 +35,8 @@ class Flow(eqx.Module):
 
     ``scaling`` and ``context_scaling`` standardise data and context inside the model. They are fixed, the
     identity until `training.fit` sets them from its training rows; a flow on a bounded space has no data scaling.
+    ``embedding`` is a network that makes of the (scaled) context what bijection and base see in its place; it is
+    trained with them.
 
     Shapes: ``x`` (..., dim), ``context`` (..., context_dim); leading axes broadcast as in numpy. Densities are in
     nats. Raises `ShapeError` where widths of bijection and base differ or `x` does not fit, `ContextError` for a
@@ -52,16 +55,16 @@ class Flow(eqx.Module):
     base: Base
     scaling: Fixed
     context_scaling: Fixed | None
+    embedding: MLP | None = None
 
     # by identity, so that ``jax.jit(flow.log_prob)`` can take the method as what it compiles
     __hash__ = object.__hash__
     __eq__ = object.__eq__
 
-    def __init__(self, bijection: Bijection, base: Base) -> None:
-        self.bijection, self.base = bijection, base
+    def __init__(self, bijection: Bijection, base: Base, embedding: MLP | None = None) -> None:
+        self.bijection, self.base, self.embedding = bijection, base, embedding
         self.scaling = Fixed(self._identity(bijection.dim))
-        context_dim = max(bijection.context_dim, base.context_dim)
-        self.context_scaling = Fixed(self._identity(context_dim)) if context_dim else None
+        self.context_scaling = Fixed(self._identity(self.context_dim)) if self.context_dim else None
 
     def __check_init__(self) -> None:
         bijection, base = self.bijection, self.base
@@ -70,6 +73,11 @@ class Flow(eqx.Module):
         widths = {bijection.context_dim, base.context_dim} - {0}
         if len(widths) > 1:
             raise ContextError(f"bijection and base must take the same context, got widths {sorted(widths)}")
+        if self.embedding is not None and self.embedding.outputs not in widths:
+            raise ContextError(
+                f"the embedding gives {self.embedding.outputs} numbers, but bijection and base take a context of width "
+                f"{max(widths, default=0)}"
+            )
         if not bijection.codomain.reaches(base.support):
             raise ArgumentError(
                 f"the base lives on {base.support.name}, but the bijection only reaches {bijection.codomain.name}"
@@ -87,6 +95,8 @@ class Flow(eqx.Module):
     @property
     def context_dim(self) -> int:
         """Width of the context; 0 takes none."""
+        if self.embedding is not None:
+            return self.embedding.inputs
         return max(self.bijection.context_dim, self.base.context_dim)
 
     @property
@@ -172,11 +182,12 @@ class Flow(eqx.Module):
             out = rows.in_pieces(partial(compiled, self, key), [index, context], len(index))
         return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
 
-    def _scale_context(self, context: Array | None) -> Array | None:
+    def context_as_seen(self, context: Array | None) -> Array | None:
+        """Contexts (n, c) as bijection and base see them: scaled, then embedded where there is an embedding."""
         if context is None or self.context_scaling is None:
             return None
         scaled: Array = self.context_scaling.value.to_base_rows(context)[0]
-        return scaled
+        return scaled if self.embedding is None else jax.vmap(self.embedding)(scaled)
 
     def _outside(self, x: Array) -> Array:
         """(n,) booleans: rows outside the domain, or so far out that their squares are infinite: density zero."""
@@ -185,13 +196,13 @@ class Flow(eqx.Module):
         return self.bijection.domain.outside(x) | far
 
     def _to_base_rows(self, x: Array, context: Array | None) -> tuple[Array, Array]:
-        """`context` is scaled already."""
+        """`context` as it is seen."""
         x, scaling_log_det = self.scaling.value.to_base_rows(x)
         z, log_det = self.bijection.to_base_rows(x, context_for(self.bijection, context))
         return z, log_det + scaling_log_det
 
     def _to_data_rows(self, z: Array, context: Array | None) -> tuple[Array, Array]:
-        """`context` is scaled already."""
+        """`context` as it is seen."""
         x, log_det = self.bijection.to_data_rows(z, context_for(self.bijection, context))
         x, scaling_log_det = self.scaling.value.to_data_rows(x)
         return x, log_det + scaling_log_det
@@ -217,7 +228,7 @@ def _log_prob(flow: Flow, x: Array, context: Array | None) -> Array:
     outside = flow._outside(x)
     interior = jnp.asarray(flow.bijection.domain.interior, x.dtype)
     x = jnp.where(outside[:, None], interior, x)  # keeps gradients of the other rows finite
-    context = flow._scale_context(context)
+    context = flow.context_as_seen(context)
     z, log_det = flow._to_base_rows(x, context)
     base = flow._base_log_prob(z, context)
     return jnp.where(outside | jnp.isneginf(base), -jnp.inf, base + log_det)  # outside the support, whatever log_det
@@ -225,29 +236,29 @@ def _log_prob(flow: Flow, x: Array, context: Array | None) -> Array:
 
 @jax.jit
 def _to_base(flow: Flow, x: Array, context: Array | None) -> tuple[Array, Array]:
-    return flow._to_base_rows(x, flow._scale_context(context))
+    return flow._to_base_rows(x, flow.context_as_seen(context))
 
 
 @jax.jit
 def _to_data(flow: Flow, z: Array, context: Array | None) -> tuple[Array, Array]:
-    return flow._to_data_rows(z, flow._scale_context(context))
+    return flow._to_data_rows(z, flow.context_as_seen(context))
 
 
 def _base_rows(flow: Flow, key: Array, index: Array, context: Array | None) -> Array:
-    """Row i of base space from the key and i alone; `context` is scaled already."""
+    """Row i of base space from the key and i alone; `context` as it is seen."""
     keys = jax.vmap(jax.random.fold_in, (None, 0))(key, index)
     return jax.vmap(flow.base.sample)(keys, context_for(flow.base, context))
 
 
 @jax.jit
 def _sample(flow: Flow, key: Array, index: Array, context: Array | None) -> Array:
-    context = flow._scale_context(context)
+    context = flow.context_as_seen(context)
     return flow._to_data_rows(_base_rows(flow, key, index, context), context)[0]
 
 
 @jax.jit
 def _sample_and_log_prob(flow: Flow, key: Array, index: Array, context: Array | None) -> tuple[Array, Array]:
-    context = flow._scale_context(context)
+    context = flow.context_as_seen(context)
     z = _base_rows(flow, key, index, context)
     x, log_det = flow._to_data_rows(z, context)
     return x, flow._base_log_prob(z, context) - log_det

@@ -49,7 +49,7 @@ def positions(flow: Flow, z: ArrayLike, context: ArrayLike | None = None) -> Arr
 
 @jax.jit
 def _positions(flow: Flow, z: Array, context: Array | None) -> Array:
-    context = flow._scale_context(context)
+    context = flow.context_as_seen(context)
     along = [z]
     for move in moves(flow.bijection):
         value = along[-1]

@@ -87,8 +87,7 @@ def log_prob_is_base_plus_log_det(case: FlowCase) -> str | None:
     """The log density is the base's, where `to_base` lands, plus its log_det."""
     flow, context = case.thing, case.context
     z, log_det = flow.to_base(case.x, context)
-    if context is not None and flow.context_scaling is not None:
-        context = flow.context_scaling.value.to_base_rows(context)[0]
+    context = flow.context_as_seen(context)
     base = jax.vmap(flow.base.log_prob)(z, context if flow.base.context_dim else None)
     difference = largest_difference(base + log_det, case.log_prob, _own_tolerance(case))
     return None if difference is None else f"log_prob differs from base plus log_det by {difference:.2g}"

@@ -134,6 +134,6 @@ def _initialised(flow: Flow, train: Rows, rng: np.random.Generator) -> Flow:
         train = train.take(rng.choice(len(train), INITIALISING, p=share))
     train = train.astype(flow.dtype)
     x, _ = flow.scaling.value.to_base_rows(jnp.asarray(train.x))
-    context = None if train.context is None else flow._scale_context(jnp.asarray(train.context))
+    context = None if train.context is None else flow.context_as_seen(jnp.asarray(train.context))
     bijection = flow.bijection.initialise(x, context_for(flow.bijection, context))
     return eqx.tree_at(lambda flow: flow.bijection, flow, bijection)

@@ -212,6 +212,6 @@ def _prepared(flow: Flow, key: Array, contexts: NDArray[Any] | None) -> Flow:
     each = 1024 if contexts is None else -(-1024 // len(contexts))
     x = flow.sample(key, each, contexts).reshape(-1, flow.dim)
     x, _ = flow.scaling.value.to_base_rows(x)
-    given = None if contexts is None else flow._scale_context(jnp.tile(contexts, (each, 1)))
+    given = None if contexts is None else flow.context_as_seen(jnp.tile(contexts, (each, 1)))
     bijection = flow.bijection.initialise(x, context_for(flow.bijection, given))
     return eqx.tree_at(lambda flow: flow.bijection, flow, bijection)
