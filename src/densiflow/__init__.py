@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from densiflow import bases, bijections, errors, laws, recipes, training
+    from densiflow import bases, bijections, errors, laws, migrate, recipes, training
     from densiflow.estimators import FlowDensity
     from densiflow.files import load
     from densiflow.flow import Flow
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {"Flow": "densiflow.flow", "FlowDensity": "densiflow.estimators", "load": "densiflow.files"}
-_FOLDERS = ("bases", "bijections", "errors", "laws", "recipes", "training")
+_FOLDERS = ("bases", "bijections", "errors", "laws", "migrate", "recipes", "training")
 
-__all__ = ["Flow", "FlowDensity", "bases", "bijections", "errors", "laws", "load", "recipes", "training"]
+__all__ = ["Flow", "FlowDensity", "bases", "bijections", "errors", "laws", "load", "migrate", "recipes", "training"]
 
 
 def __getattr__(name: str) -> Any:

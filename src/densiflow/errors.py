@@ -53,6 +53,10 @@ class UnregisteredClassError(ModelFileError):
     """A class is not one that model files know."""
 
 
+class MigrationError(DensiflowError, ValueError):
+    """Another library's flow holds something that has no exact counterpart."""
+
+
 class MissingFileError(DensiflowError, FileNotFoundError):
     """A file is not there."""
 
