@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format oracles clean
 
 demo: .venv/.runtime  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
@@ -19,6 +19,9 @@ check: .venv/.dev
 format: .venv/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+oracles:  ## run other libraries for the golden values of the tests, each in an environment of its own
+	$(PYTHON) tests/oracles/make.py
 
 clean:
 	rm -rf .venv .cache demo
