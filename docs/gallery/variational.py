@@ -1,7 +1,7 @@
 r"""Inverse autoregressive flows fitted to the four densities of the planar-flow paper, which are known but for Z.
 
 The targets are exp(-U), as in Rezende & Mohamed 2015, "Variational inference with normalizing flows", table 1; the
-three waves are bounded to about abs z1 <= 4, as in the paper's figure, by a soft edge. No data is used: each flow
+three waves are bounded to about abs x1 <= 4, as in the paper's figure, by a soft edge. No data is used: each flow
 learns from its own draws. Prints how far each ends from its target, KL(q || p) = log Z - ELBO, with log Z from a grid.
 """
 
@@ -24,41 +24,41 @@ LogTarget = Callable[[Array], Array]
 LIMITS = ((-5.0, 5.0), (-5.0, 5.0))
 
 
-def wave(z1: Array) -> Array:
-    return jnp.sin(2 * jnp.pi * z1 / 4)
+def wave(x1: Array) -> Array:
+    return jnp.sin(2 * jnp.pi * x1 / 4)
 
 
-def box(z1: Array) -> Array:
-    """Log of a soft indicator of abs z1 <= 4, which makes the waves proper."""
-    return jax.nn.log_sigmoid((4 - jnp.abs(z1)) / 0.25)
+def box(x1: Array) -> Array:
+    """Log of a soft indicator of abs x1 <= 4, which makes the waves proper."""
+    return jax.nn.log_sigmoid((4 - jnp.abs(x1)) / 0.25)
 
 
 def normal(gap: Array, width: float) -> Array:
     return -0.5 * (gap / width) ** 2
 
 
-def ring(z: Array) -> Array:
+def ring(x: Array) -> Array:
     """U1: a ring of radius 2 with two lobes."""
-    radius = jnp.sqrt(jnp.sum(z**2, axis=-1) + 1e-12)  # whose slope at the centre is finite
-    lobes = jnp.logaddexp(normal(z[:, 0] - 2, 0.6), normal(z[:, 0] + 2, 0.6))
+    radius = jnp.sqrt(jnp.sum(x**2, axis=-1) + 1e-12)  # whose slope at the centre is finite
+    lobes = jnp.logaddexp(normal(x[:, 0] - 2, 0.6), normal(x[:, 0] + 2, 0.6))
     return normal(radius - 2, 0.4) + lobes
 
 
-def sine(z: Array) -> Array:
+def sine(x: Array) -> Array:
     """U2: a sine wave."""
-    return normal(z[:, 1] - wave(z[:, 0]), 0.4) + box(z[:, 0])
+    return normal(x[:, 1] - wave(x[:, 0]), 0.4) + box(x[:, 0])
 
 
-def bump(z: Array) -> Array:
+def bump(x: Array) -> Array:
     """U3: a sine wave that parts and comes together again."""
-    gap, shift = z[:, 1] - wave(z[:, 0]), 3 * jnp.exp(normal(z[:, 0] - 1, 0.6))
-    return jnp.logaddexp(normal(gap, 0.35), normal(gap + shift, 0.35)) + box(z[:, 0])
+    gap, shift = x[:, 1] - wave(x[:, 0]), 3 * jnp.exp(normal(x[:, 0] - 1, 0.6))
+    return jnp.logaddexp(normal(gap, 0.35), normal(gap + shift, 0.35)) + box(x[:, 0])
 
 
-def fork(z: Array) -> Array:
+def fork(x: Array) -> Array:
     """U4: a sine wave that parts for good."""
-    gap, shift = z[:, 1] - wave(z[:, 0]), 3 * jax.nn.sigmoid((z[:, 0] - 1) / 0.3)
-    return jnp.logaddexp(normal(gap, 0.4), normal(gap + shift, 0.35)) + box(z[:, 0])
+    gap, shift = x[:, 1] - wave(x[:, 0]), 3 * jax.nn.sigmoid((x[:, 0] - 1) / 0.3)
+    return jnp.logaddexp(normal(gap, 0.4), normal(gap + shift, 0.35)) + box(x[:, 0])
 
 
 TARGETS = {"U₁, ring with two lobes": ring, "U₂, sine wave": sine, "U₃, it parts": bump, "U₄, it forks": fork}
@@ -103,7 +103,8 @@ def picture(flows: dict[str, Flow], distances: dict[str, tuple[float, float]]) -
         column[2].plot(x[:, 0], x[:, 1], ".", color=MODEL, markersize=2.6, alpha=0.8, markeredgewidth=0)
     for axes, words in zip(rows[:, 0], ("target", "flow", "2,000 samples"), strict=True):
         axes.set_ylabel(words, fontsize=9, color=INK)
-    figure.supxlabel("z₁", fontsize=9)
+    figure.supxlabel("x₁", fontsize=9)
+    figure.supylabel("x₂", fontsize=9)
     return figure
 
 
