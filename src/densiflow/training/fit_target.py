@@ -64,8 +64,8 @@ def fit_target(
         key: a JAX random key, for the draws. One key on one machine gives one result.
         log_target: the log of the density but for a constant, a function in `jax.numpy` of rows x (n, dim), and of
             their contexts (n, c) for a conditional flow; to (n,), in nats. It is compiled into the training step:
-            a second call with the same function compiles nothing, so write it once at the top of a module; a lambda
-            written anew for each call is compiled anew.
+            a second call with the same function compiles nothing, so write it once, at the top of a module; a lambda
+            written anew for each call is compiled anew. Whatever else it reads is read once, as by `jax.jit`.
         context: for a conditional flow, one context (c,), or many (m, c) to be right for on average.
         samples: draws a step.
         steps: how many steps to take.
