@@ -2,6 +2,7 @@
 
 import jax
 import planted
+import planted_layers
 import pytest
 
 from densiflow import laws, recipes
@@ -31,6 +32,19 @@ BIJECTIONS = {
     "FunctionInAField": (planted.FunctionInAField(), {"survives_save_and_load"}),
     "NumbersAsNames": (planted.NumbersAsNames(), {"survives_save_and_load"}),
     "ListInAStaticField": (planted.ListInAStaticField(), {"survives_save_and_load"}),
+    "CouplingLeavesOutItsLastColumn": (
+        planted_layers.CouplingLeavesOutItsLastColumn(3),
+        {"log_det_is_the_jacobian", "log_det_is_the_finite_difference"},
+    ),
+    "CouplingReadsWhatItMoves": (planted_layers.CouplingReadsWhatItMoves(3), {"round_trip", "log_dets_cancel"}),
+    "CouplingForgetsItsContext": (planted_layers.CouplingForgetsItsContext(3, 1), {"every_output_sees_the_context"}),
+    "ReversesAndForgetsItsContext": (
+        planted_layers.ReversesAndForgetsItsContext(2, 1),
+        {"every_output_sees_the_context"},
+    ),
+    "PermutationNotUndone": (planted_layers.PermutationNotUndone(), {"round_trip"}),
+    "PlanarFolds": (planted_layers.PlanarFolds(), {"round_trip", "density_sums_to_one"}),
+    "SplineTailsJump": (planted_layers.SplineTailsJump(), {"round_trip", "density_sums_to_one"}),
     "NumberInAnArrayField": (planted.NumberInAnArrayField(), {"fields_are_arrays_or_static"}),
 }
 
@@ -44,6 +58,13 @@ BASES = {
     "NaNGradientOfTheDensity": (planted.NaNGradientOfTheDensity(), {"gradients_are_finite"}),
     "NaNOutside": (planted.NaNOutside(), {"minus_infinity_outside", "density_sums_to_one"}),
     "SamplesLeaveTheSupport": (planted.SamplesLeaveTheSupport(), {"samples_lie_in_the_support"}),
+    "VolumeForgotten": (planted_layers.VolumeForgotten(), {"density_sums_to_one"}),
+    "FlatNaNOutside": (planted_layers.FlatNaNOutside(), {"minus_infinity_outside"}),
+    "FlatEverywhere": (planted_layers.FlatEverywhere(), {"minus_infinity_outside", "density_sums_to_one"}),
+    "FlatSamplesOfOneAxis": (
+        planted_layers.FlatSamplesOfOneAxis(),
+        {"samples_lie_in_the_support", "samples_follow_the_density"},
+    ),
 }
 
 
@@ -52,9 +73,14 @@ def standing_on(wrong):
     return Flow(wrong, Normal(wrong.dim))
 
 
-def altered(cls, context_dim=0):
+def resting_on(wrong):
+    """A plain flow on a wrong base."""
+    return Flow(planted.ShiftAndScale(wrong.dim), wrong)
+
+
+def altered(cls, context_dim=0, dim=2):
     """A right flow in a wrong class."""
-    right = recipes.made(jax.random.key(0), dim=2, context_dim=context_dim, hidden=(6,), start="random")
+    right = recipes.made(jax.random.key(0), dim=dim, context_dim=context_dim, hidden=(6,), start="random")
     return cls(right.bijection, right.base)
 
 
@@ -73,6 +99,13 @@ FLOWS = {
     "FunctionInAField": (standing_on(planted.FunctionInAField()), {"survives_save_and_load"}),
     "NaNGradientFarOut": (standing_on(planted.NaNGradientFarOut()), {"gradients_are_finite"}),
     "LogDetForgotten": (standing_on(planted.LogDetForgotten()), {"density_sums_to_one"}),
+    "LogDetForgotten, many columns": (standing_on(planted.LogDetForgotten(6)), {"log_det_is_the_jacobian"}),
+    "InverseSlightlyOff, many columns": (standing_on(planted.InverseSlightlyOff(6)), {"round_trip"}),
+    "SamplesTooNarrow, many columns": (altered(planted.SamplesTooNarrow, dim=6), {"samples_follow_the_density"}),
+    "PermutationNotUndone": (standing_on(planted_layers.PermutationNotUndone()), {"round_trip"}),
+    "VolumeForgotten": (resting_on(planted_layers.VolumeForgotten()), {"density_sums_to_one"}),
+    "FlatNaNOutside": (resting_on(planted_layers.FlatNaNOutside()), {"never_nan"}),
+    "FlatEverywhere": (resting_on(planted_layers.FlatEverywhere()), {"never_nan", "density_sums_to_one"}),
 }
 
 KINDS = {
@@ -84,6 +117,14 @@ FAULTS = [
     pytest.param(*fault, module, check, id=f"{kind}, {name}")
     for kind, (faults, module, check) in KINDS.items()
     for name, fault in faults.items()
+]
+TOO_SMALL_FOR_FLOAT32 = {"InverseSlightlyOff", "NarrowedInside", "ReturnsFloat32"}
+FAULTS_IN_FLOAT32 = [
+    pytest.param(wrong, seen, module, id=f"{kind}, {name}")
+    for kind, (faults, module, _) in KINDS.items()
+    for name, (wrong, by) in faults.items()
+    if name.partition(",")[0] not in TOO_SMALL_FOR_FLOAT32
+    if (seen := by - {"log_det_is_the_finite_difference"})  # a law of float64 alone
 ]
 
 
@@ -97,6 +138,11 @@ def test_a_fault_is_noticed(wrong, by, module, check, monkeypatch):
     assert str(noticed.value) == f"{type(wrong).__name__}: {broken[0].seen} (law: {broken[0].law})"
 
 
+@pytest.mark.parametrize(("wrong", "by", "module"), FAULTS_IN_FLOAT32)
+def test_a_fault_is_noticed_in_float32(wrong, by, module):
+    assert by <= {law for law, _ in module.broken_by(wrong, dtype="float32")}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_law_notices_a_fault(kind):
     faults, module, _ = KINDS[kind]
@@ -104,7 +150,13 @@ def test_every_law_notices_a_fault(kind):
     assert {law.__name__ for law in module.LAWS} <= noticing
 
 
-def test_what_the_faults_differ_from_is_right():
-    laws.check_bijection(planted.ShiftAndScale())
-    laws.check_base(planted.Bell())
-    laws.check_flow(altered(Flow, context_dim=1))
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_the_faults_differ_from_is_right(dtype):
+    laws.check_bijection(planted.ShiftAndScale(), dtype=dtype)
+    laws.check_bijection(planted_layers.TanhCoupling(3), dtype=dtype)
+    laws.check_bijection(planted_layers.TanhCoupling(3, 1), dtype=dtype)
+    laws.check_base(planted.Bell(), dtype=dtype)
+    laws.check_base(planted_layers.Flat(), dtype=dtype)
+    laws.check_flow(resting_on(planted_layers.Flat()), dtype=dtype)
+    laws.check_flow(altered(Flow, context_dim=1), dtype=dtype)
+    laws.check_flow(altered(Flow, dim=6), dtype=dtype)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from densiflow.errors import ContextError
 from densiflow.flow import Flow
-from densiflow.laws import bijection, integral, points
+from densiflow.laws import integral, points
 from densiflow.laws.flow_case import CONTEXTS, FlowCase, case_of, gradients, sample_gradients
 from densiflow.laws.reload import changed_by_saving
 from densiflow.laws.trial import (
@@ -83,6 +83,25 @@ def _own_tolerance(case: FlowCase) -> Numbers:
     return case.tolerance(case.log_prob, case.x, case.gradients.row)
 
 
+def round_trip(case: FlowCase) -> str | None:
+    """There and back again is the identity, both ways around."""
+    for way, journey in case.journeys.items():
+        difference = largest_difference(journey.back, journey.start, journey.back_tolerance)
+        if difference is not None:
+            return f"{way} and back differs from where it started by {difference:.2g}"
+    return None
+
+
+def log_det_is_the_jacobian(case: FlowCase) -> str | None:
+    """log_det of `to_base` is log abs det of its Jacobian, that of `to_data` its negative."""
+    for journey in case.journeys.values():
+        for way, seen in (("to_base", journey.log_det), ("to_data", -journey.back_log_det)):
+            difference = largest_difference(seen, journey.volume, journey.log_det_tolerance)
+            if difference is not None:
+                return f"log_det of {way} differs from the Jacobian's by {difference:.2g}"
+    return None
+
+
 def log_prob_is_base_plus_log_det(case: FlowCase) -> str | None:
     """The log density is the base's, where `to_base` lands, plus its log_det."""
     flow, context = case.thing, case.context
@@ -132,14 +151,10 @@ def samples_follow_the_density(case: FlowCase) -> str | None:
 def density_sums_to_one(case: FlowCase) -> str | None:
     """The density sums to one.
 
-    In more columns than can be integrated, what makes the sum one is tried instead, which is exact in any number
-    of them: `to_base` and `to_data` undo each other, and log_det is the Jacobian's. That the base sums to one is
-    left to the laws of bases there.
+    Tried in no more columns than can be integrated. Beyond, `round_trip` and `log_det_is_the_jacobian`, which are
+    exact in any number of columns, say that the sum is that of the base; the base's own is left to its laws.
     """
-    if case.thing.dim <= integral.COLUMNS:
-        return integral.sum_differs(case.weighted)
-    tried = (bijection.round_trip, bijection.log_dets_cancel, bijection.log_det_is_the_jacobian)
-    return next((seen for law in tried if (seen := law(case.directions)) is not None), None)
+    return integral.sum_differs(case.weighted) if case.thing.dim <= integral.COLUMNS else None
 
 
 def every_column_sees_the_context(case: FlowCase) -> str | None:
@@ -213,7 +228,7 @@ def _is_positive(log_prob: Numbers) -> NDArray[np.bool_]:
 def _lands_outside_the_support(case: FlowCase) -> Numbers:
     """Rows of data whose images in base space have left the base's support."""
     flow = case.thing
-    z = points.outside(flow.base.support, np.asarray(case.directions.start["to_data"]))
+    z = points.outside(flow.base.support, np.asarray(case.z))
     z = z[[flow.bijection.codomain.contains(row) for row in z]]
     x = np.asarray(flow.to_data(z, case.one_context)[0])
     return x[[flow.bijection.domain.contains(row) for row in x]]
@@ -269,6 +284,8 @@ def gradients_are_finite(case: FlowCase) -> str | None:
 LAWS: tuple[Law[FlowCase], ...] = (
     shapes_follow_the_batch,
     contexts_broadcast,
+    round_trip,
+    log_det_is_the_jacobian,
     log_prob_is_base_plus_log_det,
     samples_agree_with_their_log_prob,
     samples_follow_the_key,

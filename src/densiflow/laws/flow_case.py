@@ -15,10 +15,8 @@ from densiflow.bijections.base import context_for
 from densiflow.fixed import combine, partition
 from densiflow.flow import Flow
 from densiflow.laws import integral, points
-from densiflow.laws.travel import BijectionCase, Way
-from densiflow.laws.trial import Case, Numbers
+from densiflow.laws.trial import EXACT, Case, Numbers
 from densiflow.precision import cast
-from densiflow.spaces import Space
 
 DRAWS = 12288
 CONTEXTS = 2  # context rows that samples are drawn for; few, so that most calls fit the smallest compiled program
@@ -32,15 +30,6 @@ def case_of(flow: Flow, exact: Flow, is_moved: bool, key: Array) -> "FlowCase":
     context = None if case.context is None else 3 - 2 * case.context
     flow = flow.standardised(1 + 3 * case.x if flow.is_scalable else case.x, context)
     return FlowCase(flow, cast(flow, np.float64), is_moved, key)
-
-
-class Directions(BijectionCase):
-    """The two directions of a flow, tried as those of a bijection are."""
-
-    def space(self, way: Way) -> Space:
-        """Where a way starts."""
-        flow: Any = self.thing
-        return flow.bijection.domain if way == "to_base" else flow.base.support
 
 
 @dataclass
@@ -106,16 +95,28 @@ class FlowCase(Case[Flow]):
     def base_samples(self) -> integral.Weighted:
         """As many rows of the base, each of weight one."""
         flow = self.thing
-        context = None if self.one_context is None else flow._scale_context(self.one_context[None])
+        context = None if self.one_context is None else flow.context_as_seen(self.one_context[None])
         keys = jax.random.split(jax.random.fold_in(self.key, 2), DRAWS)
         z = np.asarray(_from_base(flow.base, keys, None if context is None else context[0]), np.float64)
         return integral.Weighted(z, np.ones(DRAWS))
 
     @cached_property
-    def directions(self) -> Directions:
-        """Its two directions by themselves."""
-        flow: Any = self.thing
-        return Directions(flow, self.exact, self.is_moved, self.key)  # type: ignore[arg-type]
+    def z(self) -> Array:
+        """Rows (n, dim) of the base's support."""
+        return jnp.asarray(points.inside(self.thing.base.support, self.rng, (self.rows, self.thing.dim)), self.dtype)
+
+    @cached_property
+    def journeys(self) -> dict[str, "Journey"]:
+        """From rows `x` to base space and back, and from rows `z` to data and back."""
+        flow, context = self.thing, self.context
+        z, log_det = flow.to_base(self.x, context)
+        again = flow.to_data(z, context)
+        x, back_log_det = flow.to_data(self.z, context)
+        back = flow.to_base(x, context)
+        return {
+            "to_base": _journey(self, (self.x, z, again[0]), log_det, again[1], self.x),
+            "to_data": _journey(self, (self.z, x, back[0]), back[1], back_log_det, x),
+        }
 
     def tolerance(self, log_prob: Array, x: Array, by_row: Array) -> Numbers:
         """How far rounding may carry log densities: of the sum itself, and of the row by way of the gradient."""
@@ -126,6 +127,48 @@ class FlowCase(Case[Flow]):
 @jax.jit
 def _from_base(base: Base, keys: Array, context: Array | None) -> Array:
     return jax.vmap(base.sample, (0, None))(keys, context_for(base, context))
+
+
+class Journey(NamedTuple):
+    """Rows sent one way and back, with the volume that `to_base` should find and how far rounding may carry each."""
+
+    start: Array  # (n, dim)
+    back: Array
+    log_det: Array  # (n,), of to_base
+    back_log_det: Array  # of to_data
+    volume: Numbers  # (n,), of the Jacobian of to_base
+    back_tolerance: Numbers  # (n, dim)
+    log_det_tolerance: Numbers  # (n,)
+
+
+def _journey(
+    case: FlowCase, stops: tuple[Array, Array, Array], log_det: Array, back_log_det: Array, x: Array
+) -> Journey:
+    """What is known of a journey by way of its stops, from the slopes of `to_base` at its rows of data `x`."""
+    context = None if case.context is None else case.context.astype(np.float64)
+    jacobian, log_det_slope = (np.asarray(part) for part in _slopes(case.exact, x.astype(np.float64), context))
+    to_base, to_data = np.abs(jacobian), np.abs(np.linalg.inv(jacobian))
+    there, again = (to_base, to_data) if x is stops[0] else (to_data, to_base)
+    start, landed = (np.abs(np.asarray(stop, np.float64)) for stop in stops[:2])
+    landed = landed + np.einsum("nij,nj->ni", there, start) + 1e-3
+    back = start + np.einsum("nij,nj->ni", again, landed)
+    carried = np.einsum("nj,nj->n", np.abs(log_det_slope), np.where(x is stops[0], back, landed))
+    return Journey(
+        stops[0],
+        stops[2],
+        log_det,
+        back_log_det,
+        np.linalg.slogdet(jacobian)[1],
+        case.rounding * back,
+        case.rounding * (case.thing.dim + np.abs(np.asarray(log_det)) + carried)
+        + EXACT * np.einsum("nij,nji->n", to_base, to_data),
+    )
+
+
+@jax.jit
+def _slopes(flow: Flow, x: Array, context: Array | None) -> tuple[Array, Array]:
+    """The Jacobian of `to_base` (n, dim, dim) and the gradient of its log_det (n, dim), at each row."""
+    return jax.vmap(jax.jacfwd(flow.to_base))(x, context)
 
 
 class Gradients(NamedTuple):

@@ -170,7 +170,7 @@ def _central_difference(function: Any, row: Array) -> Array:
 
 
 def _rows(bijection: Bijection, way: Way) -> Any:
-    return getattr(bijection, f"{way}_rows", getattr(bijection, way))  # a flow takes rows by the same name
+    return bijection.to_base_rows if way == "to_base" else bijection.to_data_rows
 
 
 def _other(way: Way) -> Way:
