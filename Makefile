@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format oracles clean
+.PHONY: demo test check format oracles gallery clean
 
 demo: .venv/.runtime  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
@@ -22,6 +22,9 @@ format: .venv/.dev
 
 oracles:  ## run other libraries for the golden values of the tests, each in an environment of its own
 	$(PYTHON) tests/oracles/make.py
+
+gallery: .venv/.runtime  ## every figure of docs/gallery, drawn anew by its script
+	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean:
 	rm -rf .venv .cache demo

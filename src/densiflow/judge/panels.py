@@ -23,7 +23,7 @@ def density_panel(
 ) -> tuple[Any, Floats]:
     """Shade the highest-density regions of a density of two columns; gives matplotlib's contours and their heights.
 
-    The shares in `REGIONS` are of what lies inside the limits.
+    The shares in `REGIONS` are of what lies inside the limits. A plateau has the darkest shade it belongs to.
 
     Shapes: ``log_density`` takes (n, 2) to (n,) nats. Raises `ArgumentError` for a density that is zero everywhere
     inside the limits.
@@ -39,7 +39,7 @@ def density_panel(
     points = np.stack(np.meshgrid(first, second), axis=-1)  # (second, first, 2)
     heights = np.asarray(log_density(points.reshape(-1, 2)), np.float64).reshape(resolution, resolution)
     density = np.exp(heights - max(heights.max(), np.finfo(np.float64).min))  # peak 1, or zero everywhere
-    levels = density_levels(density, REGIONS)
+    levels = density_levels(density, REGIONS) * (1 - 1e-6)  # below a plateau, which would go unshaded
     filled = axes.contourf(first, second, density, levels=[*levels, levels[-1] + 1.0], colors=MODEL_SHADES)
     axes.set(xlim=limits[0], ylim=limits[1])
     return filled, levels
