@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import variational
 
 from densiflow import Flow, bases, bijections, recipes, training
 from densiflow.errors import (
@@ -38,9 +39,8 @@ def conditional(x, context):
     return -0.5 * jnp.sum(((x - 10 * context) / 0.5) ** 2, axis=-1)
 
 
-def inverse_autoregressive(dim=2, context_dim=0, layers=2, hidden=(16,)):
-    stack = recipes.maf(KEY, dim=dim, context_dim=context_dim, layers=layers, hidden=hidden, activation="tanh")
-    return Flow(bijections.Inverse(stack.bijection), bases.Normal(dim))
+def inverse_autoregressive(dim=2, context_dim=0, layers=2, **options):
+    return recipes.iaf(KEY, dim=dim, context_dim=context_dim, layers=layers, hidden=(16,), activation="tanh", **options)
 
 
 def scaled(start=1.0):
@@ -61,6 +61,14 @@ def test_a_gaussian_target_is_reached_to_its_integral_and_moments():
     x = np.asarray(flow.sample(jax.random.key(1), 20_000), np.float64)
     np.testing.assert_allclose(x.mean(axis=0), MEAN, atol=0.06)
     np.testing.assert_allclose(np.cov(x.T), COVARIANCE, atol=0.15)
+
+
+@pytest.mark.parametrize("log_target", [variational.ring, variational.sine])
+def test_the_planar_flow_paper_s_targets_are_reached(log_target):
+    flow = variational.fitted(log_target, steps=2500)
+    nats, error = variational.divergence(flow, log_target)
+    assert error < 5e-3
+    assert -3 * error < nats < 0.05
 
 
 def test_the_elbo_is_log_z_less_the_divergence():
@@ -124,6 +132,14 @@ def test_every_context_is_met_as_often(m):
     elbo.gains(flow, KEY, contexts, target, 96)
     counts = np.bincount(np.asarray(seen[0])[:, 0].astype(int), minlength=m)
     assert set(counts) == {96 // m} if m <= 96 else set(counts) == {0, 1}
+
+
+def test_an_embedding_of_the_context_is_trained_too():
+    flow = inverse_autoregressive(1, 1, embedding=(8, 2))
+    contexts = np.random.default_rng(0).uniform(5.0, 7.0, (20, 1))
+    fitted, history = training.fit_target(flow, KEY, conditional, contexts, steps=300, learning_rate=0.01)
+    assert history.validation[-1] > history.validation[0]
+    assert not leaves_equal(fitted.embedding, flow.embedding)
 
 
 def test_one_context_may_be_a_row():

@@ -50,6 +50,16 @@ def test_a_gaussian_is_learned_to_its_entropy():
     assert history.best_epoch is not None
 
 
+def test_an_inverse_autoregressive_flow_learns_by_maximum_likelihood_too():
+    rng = np.random.default_rng(2)
+    first = rng.normal(size=4000)
+    fresh = np.column_stack([first, first**2 + 0.5 * rng.normal(size=4000)])
+    flow = recipes.iaf(KEY, dim=2, layers=4, hidden=(16,), activation="tanh")
+    flow, _ = training.fit(flow, jax.random.key(1), fresh[:3000], max_epochs=60, learning_rate=5e-3)
+    entropy = 1 + np.log(2 * np.pi) + np.log(0.5)
+    assert abs(float(flow.log_prob(fresh[3000:]).mean()) + entropy) < 0.1
+
+
 def test_the_flow_passed_in_is_not_changed_and_one_key_gives_one_result(x):
     flow = small()
     before = jax.tree.map(np.array, flow)
