@@ -20,10 +20,10 @@ class Elementwise(Bijection):
 
     .. math:: x_i = z_i\, s_i + b_i, \qquad \log\left|\det\right|_\text{to data} = \sum_i \log s_i
 
-    The scale is positive and stored as its logarithm. With zero shift this is NICE's diagonal scaling layer.
+    The scale is positive and stored as its logarithm. Without a shift (None) this is NICE's diagonal scaling layer.
 
-    Shapes: ``shift, scale`` (dim,). Raises `ShapeError` unless both are (dim,), `ArgumentError` unless every
-    scale is positive and finite.
+    Shapes: ``shift, scale`` (dim,). Raises `ShapeError` unless both are (dim,), `ArgumentError` unless every scale is
+    positive and finite.
 
     Source: Dinh et al. 2015, "NICE", section 3.3.
 
@@ -32,31 +32,34 @@ class Elementwise(Bijection):
     ([2.0], -1.3863)
     """
 
-    shift: Array
+    shift: Array | None
     log_scale: Array
     dim: int = eqx.field(static=True)
     context_dim: int = eqx.field(static=True)
 
-    def __init__(self, shift: ArrayLike, scale: ArrayLike) -> None:
+    def __init__(self, shift: ArrayLike | None, scale: ArrayLike) -> None:
         if not isinstance(scale, jax.core.Tracer):
             given = np.asarray(scale)
             if not np.all((given > 0) & np.isfinite(given)):
                 raise ArgumentError(f"every scale must be positive and finite, got {given.tolist()}")
-        shift, scale = jnp.asarray(shift), jnp.asarray(scale)
-        if shift.ndim != 1 or shift.shape != scale.shape or shift.size == 0:
-            raise ShapeError(f"shift and scale must both be (dim,), got {shift.shape} and {scale.shape}")
-        dtype = jnp.result_type(shift, scale)
+        scale = jnp.asarray(scale)
+        moves = scale if shift is None else jnp.asarray(shift)
+        if scale.ndim != 1 or moves.shape != scale.shape or scale.size == 0:
+            raise ShapeError(f"shift and scale must both be (dim,), got {moves.shape} and {scale.shape}")
+        dtype = jnp.result_type(moves, scale)
         dtype = dtype if jnp.issubdtype(dtype, jnp.floating) else float_dtype(None)
-        self.shift = shift.astype(dtype)
+        self.shift = None if shift is None else moves.astype(dtype)
         self.log_scale = jnp.log(scale.astype(dtype))
-        self.dim = shift.shape[0]
+        self.dim = scale.shape[0]
         self.context_dim = 0
 
     def to_base(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return (x - self.shift) * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
+        moved = x if self.shift is None else x - self.shift
+        return moved * jnp.exp(-self.log_scale), -jnp.sum(self.log_scale)
 
     def to_data(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return z * jnp.exp(self.log_scale) + self.shift, jnp.sum(self.log_scale)
+        x = z * jnp.exp(self.log_scale)
+        return x if self.shift is None else x + self.shift, jnp.sum(self.log_scale)
 
     def dependence(self) -> np.ndarray:
         return np.eye(self.dim, dtype=bool)
@@ -65,5 +68,6 @@ class Elementwise(Bijection):
     def examples(cls, key: Array) -> dict[str, Self]:
         return {
             "one column": cls([2.0], [0.25]),
+            "no shift": cls(None, [2.0, 0.5]),
             "scales far apart": cls([0.0, -5.0, 3.0], [1e-3, 1.0, 40.0]),
         }
