@@ -6,6 +6,7 @@ from typing import Self, final
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
@@ -71,8 +72,9 @@ class AutoregressiveMixture(Base):
         self.dim, self.context_dim = dim, context_dim
 
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
-        normal, log_det = self.layer.to_base(z, context)
-        return jnp.sum(gaussian.log_density(normal)) + log_det
+        beyond = jnp.any(jnp.abs(z) > float(np.sqrt(np.finfo(z.dtype).max)) / 1e3)  # whose squares are infinite
+        normal, log_det = self.layer.to_base(jnp.where(beyond, 0, z), context)
+        return jnp.where(beyond, -jnp.inf, jnp.sum(gaussian.log_density(normal)) + log_det)
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
         normal = jax.random.normal(key, (self.dim,), dtype_of(self.layer))
