@@ -208,7 +208,10 @@ def outside(made):
 TFP = {
     "a MaskedAutoregressiveFlow": tfp_maf(tfp_network()),
     "MultivariateNormalTriL": tfp_flow(stand_in("Identity"), stand_in("MultivariateNormalTriL")),
-    "shape": tfp_flow(stand_in("Identity"), stand_in("Normal", mean=lambda: np.zeros(()), stddev=lambda: np.ones(()))),
+    "the base Normal": tfp_flow(stand_in("Identity"), stand_in("Normal")),
+    "a base of shape": tfp_flow(
+        stand_in("Identity"), stand_in("MultivariateNormalDiag", mean=lambda: np.zeros((3, 2)), stddev=lambda: 1)
+    ),
     "BatchNormalization": tfp_flow(stand_in("BatchNormalization")),
     r"bijector.bijectors\[1\]: the bijector RealNVP": tfp_flow(
         stand_in("Chain", bijectors=[stand_in("Identity"), stand_in("RealNVP")])
@@ -245,6 +248,11 @@ def nflows_flow(transform, base=None, embedding=None):
     )
 
 
+def nflows_embedding(*parts):
+    net = type("Sequential", (list,), {"parameters": lambda self: [PARAMETER]})(parts)
+    return nflows_flow(stand_in("IdentityTransform"), embedding=net)
+
+
 def nflows_maf(block=(), made="MADE", **changes):
     plain = {"use_batch_norm": False, "dropout": stand_in("Dropout", p=0.0, training=True), "activation": jax.nn.relu}
     parts = {
@@ -268,7 +276,10 @@ NFLOWS = {
         stand_in("MaskedPiecewiseRationalQuadraticAutoregressiveTransform", "AutoregressiveTransform")
     ),
     "the base ConditionalDiagonalNormal": nflows_flow(None, stand_in("ConditionalDiagonalNormal")),
-    "_embedding_net: the network Sequential": nflows_flow(None, embedding=stand_in("Sequential")),
+    "_embedding_net: a Standardize": nflows_embedding(stand_in("Standardize"), jax.nn.relu, stand_in("Linear")),
+    "_embedding_net: a LSTM": nflows_flow(
+        stand_in("IdentityTransform"), embedding=stand_in("LSTM", parameters=lambda: [PARAMETER])
+    ),
     "batch normalisation": nflows_maf({"use_batch_norm": True}),
     "dropout of 0.2 in training": nflows_maf({"dropout": stand_in("Dropout", p=0.2, training=True)}),
     "several activations": nflows_maf({"activation": jax.nn.tanh}),
@@ -329,9 +340,12 @@ ZUKO = {
     "the transform RotationTransform": zuko_flow(
         stand_in("UnconditionalTransform", f=type("RotationTransform", (), {}))
     ),
-    "a layer Residual": zuko_maf(stand_in("MaskedLinear"), stand_in("Residual")),
-    "a layer LayerNorm": zuko_maf(stand_in("LayerNorm")),
-    "other than linear": zuko_maf(jax.nn.relu, stand_in("MaskedLinear")),
+    "a Residual": zuko_maf(stand_in("MaskedLinear"), stand_in("Residual", __len__=None)),
+    "a LayerNorm": zuko_maf(stand_in("LayerNorm")),
+    "activations relu so placed": zuko_maf(stand_in("MaskedLinear"), jax.nn.relu),
+    "activations relu, tanh": zuko_maf(
+        *(stand_in("MaskedLinear"), jax.nn.relu), *(stand_in("MaskedLinear"), jnp.tanh), stand_in("MaskedLinear")
+    ),
 }
 
 
@@ -368,7 +382,8 @@ FLOWJAX = {
     r"bijection\[1\]: the bijection BlockAutoregressiveNetwork": flowjax_flow(
         stand_in("Chain", bijections=[stand_in("Identity"), stand_in("BlockAutoregressiveNetwork")])
     ),
-    "the bijection EmbedCondition": flowjax_flow(stand_in("EmbedCondition")),
+    "the bijection EmbedCondition": flowjax_flow(stand_in("Chain", bijections=[stand_in("EmbedCondition")])),
+    "embedding_net: a Lambda": flowjax_flow(stand_in("EmbedCondition", embedding_net=stand_in("Lambda"))),
     "the transformer RationalQuadraticSpline": flowjax_maf(splines),
     "transformer of other than two parameters": flowjax_maf(seven_numbers),
     "the form of the Affine": flowjax_maf(affine(jax.nn.softplus)),  # without a minimum it can vanish

@@ -73,6 +73,12 @@ def cases():
     yield case("not inverted, gelu, conditional", live, 5, True)
     live = random_networks(flow(next(keys), 5, cond_dim=CONTEXT_DIM, nn_activation=jax.nn.tanh), numbers)
     yield case("float64, tanh, conditional", live, 5, True)
+    with jax.enable_x64(False):
+        live = flow(next(keys), 2, cond_dim=3)
+        net = eqx.nn.MLP(CONTEXT_DIM, 3, 7, 1, activation=jax.nn.silu, key=next(keys))
+        inside = fb.EmbedCondition(live.bijection.bijection, net, (CONTEXT_DIM,))
+        live = random_networks(Transformed(live.base_dist, fb.Invert(inside)), numbers)
+    yield case("embedded context", live, 2, True)
     exp = eqx.tree_at(lambda a: a.scale, fb.Affine(0.3), paramax.Parameterize(jnp.exp, jnp.array(-0.2)))
     made = fb.MaskedAutoregressive(next(keys), transformer=exp, dim=5, nn_width=9, nn_depth=1)
     parts = [

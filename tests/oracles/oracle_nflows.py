@@ -34,7 +34,7 @@ def case(name, flow, dim, is_conditional):
 
     def to_data(z, context):
         with torch.no_grad():
-            return flow._transform.inverse(tensor(z), context=tensor(context))[0].numpy()
+            return flow._transform.inverse(tensor(z), context=flow._embedding_net(tensor(context)))[0].numpy()
 
     return name, flow, dim, is_conditional, log_prob, to_data
 
@@ -51,12 +51,12 @@ def layer(dim, is_conditional, residual, activation=torch.nn.functional.relu, **
     )
 
 
-def conditional(dim, residual, activation):
+def conditional(dim, residual, activation, embedding=None):
     """The chain that most people build by hand: a random permutation before each layer."""
     members = []
     for _ in range(LAYERS):
         members += [transforms.RandomPermutation(dim), layer(dim, True, residual, activation)]
-    return flows.Flow(transforms.CompositeTransform(members), distributions.StandardNormal([dim]))
+    return flows.Flow(transforms.CompositeTransform(members), distributions.StandardNormal([dim]), embedding)
 
 
 def cases():
@@ -75,6 +75,8 @@ def cases():
         yield case(f"{dim} columns, {blocks}, conditional", randomised(flow, numbers), dim, True)
     flow = conditional(5, True, torch.nn.functional.elu).double()
     yield case("float64, elu, residual, conditional", randomised(flow, numbers), 5, True)
+    net = torch.nn.Sequential(torch.nn.Linear(CONTEXT_DIM, 7), torch.nn.Tanh(), torch.nn.Linear(7, CONTEXT_DIM))
+    yield case("embedded context", randomised(conditional(2, True, torch.tanh, net), numbers), 2, True)
     parts = [
         transforms.PointwiseAffineTransform(torch.tensor(0.5), torch.tensor([0.5, 2.0, 1.0, 1.5, 0.7])),
         layer(5, False, False, torch.nn.functional.leaky_relu, random_mask=True),

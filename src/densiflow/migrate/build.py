@@ -1,8 +1,10 @@
 """A description turned into a flow."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import equinox as eqx
 import jax
 import numpy as np
 
@@ -11,9 +13,10 @@ from densiflow.bijections import Autoregressive, Chain, Elementwise, Inverse, Pe
 from densiflow.bijections.base import Bijection
 from densiflow.errors import MigrationError
 from densiflow.flow import Flow
-from densiflow.migrate.description import Autoregression, Description, Network
+from densiflow.migrate.description import Autoregression, Description, Embedding, Network
 from densiflow.migrate.triangle import sorted_network
-from densiflow.networks import MaskedMLP, ResidualMaskedMLP
+from densiflow.networks import MLP, MaskedMLP, ResidualMaskedMLP
+from densiflow.networks.given import with_arrays
 from densiflow.precision import float_dtype
 from densiflow.scalars import Affine, Reversed, ScalarMap
 
@@ -39,7 +42,7 @@ def build(description: Description) -> Flow:
             between[-1] = between[-1][order]
             between.append(np.argsort(order))
     base = Normal(dim, description["mean"], description["scale"], dtype=dtype)
-    return Flow(_composed(bijections, between), base)
+    return Flow(_composed(bijections, between), base, _embedding(description["embedding"], dtype))
 
 
 def _composed(bijections: list[Bijection], between: list[Any]) -> Bijection:
@@ -89,6 +92,21 @@ def _conditioner(network: Network, units: list[Any], dim: int, dtype: Any) -> Ma
     return MaskedMLP.of(**arrays, hidden=hidden, units=tuple(units), **options)
 
 
+def _embedding(embedding: Embedding | None, dtype: Any) -> MLP | None:
+    if embedding is None:
+        return None
+    weights, biases = embedding["weights"], embedding["biases"]
+    options: dict[str, Any] = {
+        "inputs": weights[0].shape[1],
+        "outputs": len(weights[-1]),
+        "hidden": tuple(len(weight) for weight in weights[:-1]),
+        "activation": embedding["activation"],
+        "dtype": dtype,
+    }
+    blank = eqx.filter_eval_shape(partial(MLP, **options), jax.random.key(0))
+    return with_arrays(blank, weights=weights, biases=biases)
+
+
 def copied(description: Description, log_prob: Callable[[Any, Any], Any]) -> Flow:
     """The flow of that description, once it gives some rows the density that the original gives them.
 
@@ -101,8 +119,11 @@ def copied(description: Description, log_prob: Callable[[Any, Any], Any]) -> Flo
     context = numbers.normal(size=(CHECKED_ROWS, flow.context_dim)).astype(flow.dtype) if flow.context_dim else None
     x = np.asarray(flow.to_data(z, context)[0])
     ours, theirs = np.asarray(flow.log_prob(x, context)), np.asarray(log_prob(x, context))
-    off = np.abs(ours - theirs)[np.isfinite(x).all(axis=1)]
-    if off.size and not np.all(off <= CHECKED_TO * np.maximum(1, np.abs(theirs[np.isfinite(x).all(axis=1)]))):
+    if theirs.shape != ours.shape:
+        raise MigrationError(f"the original's log_prob must be {ours.shape} for as many rows, got {theirs.shape}")
+    usable = np.isfinite(x).all(axis=1)
+    off, size = np.abs(ours - theirs)[usable], np.maximum(1, np.abs(theirs[usable]))
+    if not np.all(off <= CHECKED_TO * size):
         raise MigrationError(
             f"the copy's log_prob differs from the original's by {off.max():.2g}: this version of the other library "
             f"computes something else than is copied here"

@@ -63,12 +63,21 @@ class Scaling(TypedDict):
 Step = Autoregression | Permutation | Scaling
 
 
+class Embedding(TypedDict):
+    """A plain network that the context passes first."""
+
+    activation: str
+    weights: list[Array]
+    biases: list[Array]
+
+
 class Description(TypedDict):
     """A flow on a normal base of independent columns."""
 
     steps: list[Step]
     mean: Array
     scale: Array
+    embedding: Embedding | None
     dtype: str
 
 

@@ -9,7 +9,16 @@ import numpy as np
 
 from densiflow.flow import Flow
 from densiflow.migrate.build import copied
-from densiflow.migrate.description import Array, Autoregression, Description, Network, Step, permutation, scaling
+from densiflow.migrate.description import (
+    Array,
+    Autoregression,
+    Description,
+    Embedding,
+    Network,
+    Step,
+    permutation,
+    scaling,
+)
 from densiflow.migrate.objects import is_a, named_activation, numpy_of, refuse
 
 _KNOWN = "copied are MaskedAutoregressive, Chain, Scan, Invert, Permute, Flip, Affine and Identity"
@@ -20,7 +29,8 @@ def from_flowjax(distribution: Any) -> Flow:
 
     Args:
         distribution: what `flowjax.flows.masked_autoregressive_flow` returns, inverted or not, with or without a
-            condition, on a `StandardNormal` or `Normal`; or a chain of such parts built by hand.
+            condition, on a `StandardNormal` or `Normal`; or a chain of such parts built by hand. Around it all may
+            stand an `EmbedCondition` with an equinox `MLP`.
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
@@ -33,8 +43,28 @@ def read(distribution: Any) -> Description:
     if not is_a(distribution, "Transformed"):
         raise refuse("from_flowjax", f"a {type(distribution).__name__}", "give a Transformed distribution")
     mean, scale = _normal(_plain(distribution.base_dist))
-    steps = _steps(distribution.bijection, len(mean), inverted=False, where="bijection")
-    return {"steps": steps, "mean": mean, "scale": scale, "dtype": _dtype(steps, mean)}
+    bijection, inverted, embedding = _outermost(distribution.bijection)
+    steps = _steps(bijection, len(mean), inverted=inverted, where="bijection")
+    return {"steps": steps, "mean": mean, "scale": scale, "embedding": embedding, "dtype": _dtype(steps, mean)}
+
+
+def _outermost(bijection: Any) -> tuple[Any, bool, Embedding | None]:
+    """What lies under an outermost embedding of the condition, whether that is inverted, and the embedding."""
+    bijection, inverted = _plain(bijection), False
+    if is_a(bijection, "Invert") and is_a(_plain(bijection.bijection), "EmbedCondition"):
+        bijection, inverted = _plain(bijection.bijection), True
+    if not is_a(bijection, "EmbedCondition"):
+        return bijection, inverted, None
+    net = bijection.embedding_net
+    if not is_a(net, "MLP"):
+        raise refuse("embedding_net", f"a {type(net).__name__}", "use an equinox MLP")
+    layers, bend = _layers(net, "embedding_net")
+    embedding: Embedding = {
+        "activation": bend,
+        "weights": [numpy_of(_plain(layer.weight)) for layer in layers],
+        "biases": [_bias(layer) for layer in layers],
+    }
+    return bijection.bijection, inverted, embedding
 
 
 def _dtype(steps: list[Step], mean: Array) -> str:
@@ -128,22 +158,31 @@ def _transformer(construct: Any, where: str) -> tuple[float, Any, float, float]:
 
 
 def _network(mlp: Any, dim: int, where: str) -> Network:
-    layers = [_plain(layer) for layer in mlp.layers]
+    layers, bend = _layers(mlp, where)
     weights, masks = zip(*(_masked(layer.weight) for layer in layers), strict=True)
-    bend = named_activation(mlp.activation, where, jnp.asarray)
-    if named_activation(mlp.final_activation, where, jnp.asarray) != "identity":
-        raise refuse(where, "a final activation", "use none")
     first = weights[0]
     return {
         "kind": "plain",
-        "activation": bend if len(layers) > 1 else "identity",
+        "activation": bend,
         "weights": [first[:, :dim], *weights[1:]],
         "masks": [masks[0][:, :dim], *masks[1:]],
-        "biases": [np.zeros(len(weight), weight.dtype) if layer.bias is None else numpy_of(_plain(layer.bias))
-                   for layer, weight in zip(layers, weights, strict=True)],
+        "biases": [_bias(layer) for layer in layers],
         "context_weights": [first[:, dim:]] if first.shape[1] > dim else [],
         "context_biases": [],
-    }  # fmt: skip
+    }
+
+
+def _layers(mlp: Any, where: str) -> tuple[list[Any], str]:
+    """The layers of an equinox MLP and its activation."""
+    layers = [_plain(layer) for layer in mlp.layers]
+    if named_activation(mlp.final_activation, where, jnp.asarray) != "identity":
+        raise refuse(where, "a final activation", "use none")
+    return layers, named_activation(mlp.activation, where, jnp.asarray) if len(layers) > 1 else "identity"
+
+
+def _bias(layer: Any) -> Array:
+    weight = numpy_of(_plain(layer.weight))
+    return np.zeros(len(weight), weight.dtype) if layer.bias is None else numpy_of(_plain(layer.bias))
 
 
 def _masked(weight: Any) -> tuple[Array, Array]:

@@ -7,9 +7,9 @@ import numpy as np
 
 from densiflow.flow import Flow
 from densiflow.migrate.build import copied
-from densiflow.migrate.description import Array, Description, Network, Step, permutation, scaling
+from densiflow.migrate.description import Array, Description, Embedding, Network, Step, permutation, scaling
 from densiflow.migrate.objects import is_a, named_activation, numpy_of, refuse
-from densiflow.migrate.pytorch import bias_of, dtype_of, tensor_like
+from densiflow.migrate.pytorch import alternating, bias_of, dtype_of, tensor_like
 
 _KNOWN = (
     "copied are CompositeTransform, MaskedAffineAutoregressiveTransform, Permutation, InverseTransform, "
@@ -22,7 +22,8 @@ def from_nflows(flow: Any) -> Flow:
 
     Args:
         flow: a `Flow`, `MaskedAutoregressiveFlow` among them, of `MaskedAffineAutoregressiveTransform` (residual or
-            feed-forward blocks, with or without a context) and permutations, on `StandardNormal` or `DiagonalNormal`.
+            feed-forward blocks, with or without a context) and permutations, on `StandardNormal` or `DiagonalNormal`;
+            with an embedding of linear layers and one activation, or none.
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
@@ -39,12 +40,19 @@ def read(flow: Any) -> Description:
     """What the flow is, in plain values."""
     if not is_a(flow, "Flow") or not hasattr(flow, "_transform"):
         raise refuse("from_nflows", f"a {type(flow).__name__}", "give an nflows Flow")
-    if not is_a(flow._embedding_net, "Identity"):
-        raise refuse("_embedding_net", f"the network {type(flow._embedding_net).__name__}", "embed the context before")
     dtype = dtype_of(flow, "from_nflows")
     mean, scale = _normal(flow._distribution, dtype)
     steps = _steps(flow._transform, len(mean), inverted=False, where="_transform")
-    return {"steps": steps, "mean": mean, "scale": scale, "dtype": dtype}
+    return {"steps": steps, "mean": mean, "scale": scale, "embedding": _embedding(flow._embedding_net), "dtype": dtype}
+
+
+def _embedding(net: Any) -> Embedding | None:
+    if is_a(net, "Identity"):
+        return None
+    parts = list(net) if is_a(net, "Sequential") else [net]
+    layers, bend = alternating(parts, "Linear", "_embedding_net", tensor_like(net))
+    weights = [numpy_of(layer.weight) for layer in layers]
+    return {"activation": bend, "weights": weights, "biases": [bias_of(layer) for layer in layers]}
 
 
 def _normal(base: Any, dtype: str) -> tuple[Array, Array]:

@@ -16,9 +16,9 @@ def from_tfp(distribution: Any) -> Flow:
     """The flow that a TensorFlow Probability `TransformedDistribution` is, weights and all.
 
     Args:
-        distribution: a normal base (`Normal`, `MultivariateNormalDiag`, or `Normal` in a `Sample` or `Independent`)
-            and a `Chain` of `MaskedAutoregressiveFlow` on `AutoregressiveNetwork`, `Permute`, `Invert`, `Shift`,
-            `Scale`. Conditional networks all take the flow's one context, in either of their context modes.
+        distribution: a normal base (`MultivariateNormalDiag`, or `Normal` in a `Sample` or `Independent`) and a `Chain`
+            of `MaskedAutoregressiveFlow` on `AutoregressiveNetwork`, `Permute`, `Invert`, `Shift`, `Scale`. Conditional
+            networks all take the flow's one context, in either of their context modes.
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
@@ -33,13 +33,15 @@ def read(distribution: Any) -> Description:
     base = distribution.distribution
     mean, scale = _normal(base)
     steps = _steps(distribution.bijector, len(mean), inverted=False, where="bijector")
-    return {"steps": steps, "mean": mean, "scale": scale, "dtype": mean.dtype.name}
+    return {"steps": steps, "mean": mean, "scale": scale, "embedding": None, "dtype": mean.dtype.name}
 
 
 def _normal(base: Any) -> tuple[Array, Array]:
-    inside = base.distribution if is_a(base, "Sample", "_Sample", "Independent", "_Independent") else base
-    if not is_a(inside, "Normal", "MultivariateNormalDiag"):
-        raise refuse("distribution", f"the base {type(inside).__name__}", "use Normal or MultivariateNormalDiag")
+    is_row = is_a(base, "Sample", "_Sample", "Independent", "_Independent")
+    inside = base.distribution if is_row else base
+    if not is_a(inside, "MultivariateNormalDiag") and not (is_row and is_a(inside, "Normal")):
+        instead = "use MultivariateNormalDiag, or Normal in a Sample or Independent"
+        raise refuse("distribution", f"the base {type(inside).__name__}", instead)
     mean, scale = numpy_of(base.mean()), numpy_of(base.stddev())
     if mean.ndim != 1:
         raise refuse("distribution", f"a base of shape {mean.shape}", "it must be one row, without batches")

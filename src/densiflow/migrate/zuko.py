@@ -8,8 +8,8 @@ import numpy as np
 from densiflow.flow import Flow
 from densiflow.migrate.build import copied
 from densiflow.migrate.description import Array, Description, Network, Step, permutation
-from densiflow.migrate.objects import is_a, named_activation, numpy_of, refuse
-from densiflow.migrate.pytorch import bias_of, dtype_of, tensor_like
+from densiflow.migrate.objects import is_a, numpy_of, refuse
+from densiflow.migrate.pytorch import alternating, bias_of, dtype_of, tensor_like
 
 _KNOWN = (
     "copied are MaskedAutoregressiveTransform, ElementWiseTransform and a PermutationTransform, lazily composed or "
@@ -50,6 +50,7 @@ def read(flow: Any) -> Description:
         "steps": steps,
         "mean": numpy_of(given.base_dist.loc).astype(dtype),
         "scale": numpy_of(given.base_dist.scale).astype(dtype),
+        "embedding": None,
         "dtype": dtype,
     }
 
@@ -90,7 +91,7 @@ def _bound(transform: Any, where: str) -> float:
 
 def _network(transform: Any, where: str) -> Network:
     if is_a(transform, "MaskedAutoregressiveTransform"):
-        layers, bend = _layers(transform.hyper, "MaskedLinear", f"{where}.hyper")
+        layers, bend = alternating(transform.hyper, "MaskedLinear", f"{where}.hyper", tensor_like(transform.hyper))
         masks = [numpy_of(layer.mask).astype(bool) for layer in layers]
         weights = [np.where(mask, numpy_of(layer.weight), 0) for layer, mask in zip(layers, masks, strict=True)]
         dim = len(weights[-1]) // 2
@@ -98,7 +99,7 @@ def _network(transform: Any, where: str) -> Network:
         weights[0], masks[0] = first[:, :dim], masks[0][:, :dim]
         return _plain(bend, weights, masks, [bias_of(layer) for layer in layers], first[:, dim:])
     if hasattr(transform, "hyper"):  # the context alone
-        layers, bend = _layers(transform.hyper, "Linear", f"{where}.hyper")
+        layers, bend = alternating(transform.hyper, "Linear", f"{where}.hyper", tensor_like(transform.hyper))
         weights = [numpy_of(layer.weight) for layer in layers]
         first = weights[0]
         weights[0] = np.zeros((len(first), len(weights[-1]) // 2), first.dtype)
@@ -120,18 +121,3 @@ def _plain(bend: str, weights: list[Array], masks: list[Array], biases: list[Arr
         "context_weights": [of_context] if of_context.shape[1] else [],
         "context_biases": [],
     }
-
-
-def _layers(hyper: Any, kind: str, where: str) -> tuple[list[Any], str]:
-    """The linear layers of a network, and the activation between them."""
-    parts = list(hyper)
-    for part in parts:
-        if is_a(part, "Residual", "LayerNorm") or (
-            is_a(part, "Linear", "MaskedLinear") and type(part).__name__ != kind
-        ):
-            raise refuse(where, f"a layer {type(part).__name__}", "use the network without residual or normalize")
-    layers = [part for part in parts if type(part).__name__ == kind]
-    bends = {named_activation(part, where, tensor_like(hyper)) for part in parts if type(part).__name__ != kind}
-    if len(bends) > 1 or len(parts) != 2 * len(layers) - 1:
-        raise refuse(where, "a network of other than linear layers and one activation", "use a plain one")
-    return layers, bends.pop() if bends else "identity"
