@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format oracles gallery clean
+.PHONY: demo test laws check format oracles gallery clean
 
 demo: .venv/.runtime  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
 
 test: check  ## lint, format, types, then every test
 	$(BIN)/python -m pytest --numprocesses 2
+
+laws: .venv/.dev  ## the whole matrix of laws, of which `make test` tries a part
+	$(BIN)/python -m pytest --numprocesses 2 tests/test_laws.py --matrix full
 
 check: .venv/.dev
 	$(BIN)/ruff check .

@@ -1,9 +1,37 @@
 """Compiled programs are kept in the ignored folder `.cache/jax`; JAX reads these variables when it is imported."""
 
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 collect_ignore = ["oracles"]  # they run in environments of their own
+
+
+def pytest_addoption(parser):
+    offered = {"choices": ("part", "full"), "default": "part"}
+    parser.addoption("--matrix", **offered, help="how much of the matrix of laws is tried: see tests/test_laws.py")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    """Say what `make laws` has tried."""
+    if config.getoption("--matrix") != "full":
+        return
+    tried = {
+        outcome: Counter(re.sub(r".*::test_(\w+).*", r"\1", report.nodeid) for report in reports if in_matrix(report))
+        for outcome, reports in terminalreporter.stats.items()
+        if outcome in ("passed", "failed")
+    }
+    for outcome, counts in tried.items():
+        if counts:
+            terminalreporter.write_line(f"{outcome}: {', '.join(f'{n} x {name}' for name, n in counts.items())}")
+    terminalreporter.write_line(
+        "tried in float32 and float64; recipes with 1, 2, 5 and 21 columns, with and without context"
+    )
+
+
+def in_matrix(report):
+    return getattr(report, "when", None) == "call" and "test_laws.py" in report.nodeid
