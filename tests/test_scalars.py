@@ -68,7 +68,8 @@ def spline(theta, bins, bound, x):
     least = 1e-3
     width = 2 * bound * (least + (1 - least * bins) * special.softmax(theta[:bins]))
     height = 2 * bound * (least + (1 - least * bins) * special.softmax(theta[bins : 2 * bins]))
-    slope = np.concatenate([[1.0], np.exp(np.log(1e3) * np.tanh(theta[2 * bins :] / np.log(1e3))), [1.0]])
+    bounded = 50 * np.tanh(theta[2 * bins :] / 50) + np.log(np.expm1(1 - least))
+    slope = np.concatenate([[1.0], least + np.log1p(np.exp(bounded)), [1.0]])
     left, bottom = -bound, -bound
     for k in range(bins):
         if left <= x < left + width[k]:
@@ -92,7 +93,7 @@ def test_the_spline_is_its_formula(bins, bound):
     assert np.all(np.diff(z) > 0)
 
 
-@pytest.mark.parametrize(("size", "tolerance"), [(1.0, 2e-5), (3.0, 2e-3), (1e4, 3.0)])
+@pytest.mark.parametrize(("size", "tolerance"), [(1.0, 1e-4), (3.0, 2e-3), (1e4, 3.0)])
 def test_splines_go_there_and_back_in_float32(size, tolerance):
     """The steeper and the flatter the pieces, the fewer digits come back; none leaves the box or is NaN."""
     theta = jnp.asarray(size * RNG.normal(size=(2000, 23)), jnp.float32)

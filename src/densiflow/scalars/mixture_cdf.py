@@ -99,6 +99,5 @@ def _log_slope(u: Array, z: Array, log_w: Array, log_s: Array) -> Array:
     log F' - log F and log phi - log Phi are small numbers where F' and phi are tiny ones.
     """
     log_cdf, log_hazard = gaussian.log_cdf_and_hazard(u)
-    log_level, log_hazard_of_z = gaussian.log_cdf_and_hazard(z)
-    share = log_w + log_cdf - log_level[..., None]
-    return logsumexp(share + log_hazard - log_s, axis=-1) - log_hazard_of_z
+    share = jax.nn.log_softmax(log_w + log_cdf)  # of F, of which far out every component has next to nothing
+    return logsumexp(share + log_hazard - log_s, axis=-1) - gaussian.log_cdf_and_hazard(z)[1]

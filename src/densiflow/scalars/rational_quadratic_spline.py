@@ -14,7 +14,8 @@ from densiflow.errors import ArgumentError
 from densiflow.scalars.base import ScalarMap
 
 LEAST_SHARE = 1e-3  # of a bin in the box, wide and high
-BOUND = math.log(1e3)  # of the log-slopes at the knots
+LEAST_SLOPE = 1e-3  # at a knot
+BOUND = 50.0  # of what slopes at the knots are made of, and nearly of these
 
 
 @final
@@ -30,8 +31,7 @@ class RationalQuadraticSpline(ScalarMap):
     not cancel.
 
     The network gives K numbers for the bins' widths (by softmax), K for their heights, and K - 1 for the slopes at the
-    inner knots, :math:`\log d = C \tanh(a / C)` with C = log 1000: a spline can't be so steep that float32 loses its way
-    back. (The paper has softplus, which has no upper bound.)
+    inner knots (by softplus, softly bounded: no spline is so steep that float32 loses its way back).
 
     Shapes: ``theta`` (..., 3 bins - 1). Raises `ArgumentError` for fewer than two bins (one is the identity) or
     more than 500, or a bound that is not positive and finite.
@@ -98,7 +98,9 @@ class RationalQuadraticSpline(ScalarMap):
             2 * self.bound * (LEAST_SHARE + share * jax.nn.softmax(theta[..., k * self.bins : (k + 1) * self.bins]))
             for k in range(2)
         )
-        inner = jnp.exp(BOUND * jnp.tanh(theta[..., 2 * self.bins :] / BOUND))
+        at_zero_one = math.log(math.expm1(1 - LEAST_SLOPE))
+        bounded = BOUND * jnp.tanh(theta[..., 2 * self.bins :] / BOUND)
+        inner = LEAST_SLOPE + jax.nn.softplus(bounded + at_zero_one)
         end = jnp.ones_like(width[..., :1])
         return width, height, jnp.concatenate([end, inner, end], axis=-1)
 
