@@ -18,7 +18,7 @@ from densiflow.judge.style import new_figure, title_at_left
 
 HERE = Path(__file__).parent
 SIDE, LEVELS = 8, 17
-HELD = 297
+HELD = 200  # digits held out to judge when to stop, and as many again to judge the result
 Floats = NDArray[np.float64]
 
 
@@ -32,11 +32,12 @@ def levels_of(x: Floats) -> Floats:
     return np.clip(np.floor(x), 0, LEVELS - 1)
 
 
-def fitted(flow: Flow, train: Floats, epochs: int) -> Flow:
-    """Fit on the training digits, each with fresh noise in every copy."""
+def fitted(flow: Flow, train: Floats, validation: Floats, epochs: int) -> Flow:
+    """Fit on copies of the training digits, each with noise of its own; the validation digits judge when to stop."""
     x = np.concatenate([spread(train, seed) for seed in range(8)])
+    judges = (np.concatenate([spread(validation, seed) for seed in range(8, 12)]),)
     rate = {"batch_size": 256, "learning_rate": 1e-3, "weight_decay": 1e-2}
-    return training.fit(flow, jax.random.key(1), x, validation=0, max_epochs=epochs, **rate)[0]
+    return training.fit(flow, jax.random.key(1), x, validation=judges, max_epochs=epochs, patience=8, **rate)[0]
 
 
 def sheet(digits: Floats, across: int = 10, down: int = 7) -> Floats:
@@ -57,15 +58,15 @@ def picture(sheets: dict[str, Floats]) -> Figure:
 
 def main() -> None:
     levels = load_digits().data[np.random.default_rng(0).permutation(1797)]
-    train, held = levels[:-HELD], levels[-HELD:]
+    train, validation, held = np.split(levels, [-2 * HELD, -HELD])
     key, options = jax.random.key(0), {"hidden": (256, 256)}
     flows = {
         "NICE": recipes.nice(key, dim=SIDE * SIDE, layers=6, **options),
-        "RealNVP": recipes.real_nvp(key, dim=SIDE * SIDE, layers=8, **options),
+        "RealNVP": recipes.real_nvp(key, dim=SIDE * SIDE, layers=8, bound=1.0, **options),
     }
     sheets = {"digits of the data": sheet(held)}
     for name, flow in flows.items():
-        flow = fitted(flow, train, epochs=20)
+        flow = fitted(flow, train, validation, epochs=25)
         nats = np.concatenate([flow.log_prob(spread(held, seed)) for seed in range(20, 30)])
         print(f"{name}: {nats.mean():.1f} nats a held-out digit, {-nats.mean() / np.log(2) / SIDE**2:.3f} bits a pixel")
         drawn = levels_of(np.asarray(flow.sample(jax.random.key(2), 70), np.float64))

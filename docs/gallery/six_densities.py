@@ -24,7 +24,7 @@ from densiflow.recipes import DECLARATIONS, RECIPES
 HERE = Path(__file__).parent
 NETWORK = {"hidden": (64, 64), "activation": "relu"}
 SETTINGS: dict[str, dict] = {  # beside NETWORK, where the defaults do a recipe no justice in two columns
-    "made": {"layers": 1},
+    "planar": {"layers": 32, "start": "random"},
 }
 TRAIN, HELD, BATCH = 20_480, 10_000, 512
 EPOCHS = 75  # of 40 steps
