@@ -34,6 +34,8 @@ def from_flowjax(distribution: Any) -> Flow:
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
+
+    Source: Ward 2023, "FlowJax: distributions and normalizing flows in JAX".
     """
     return copied(read(distribution), lambda x, context: distribution.log_prob(x, condition=context))
 

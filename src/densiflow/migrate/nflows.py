@@ -27,6 +27,8 @@ def from_nflows(flow: Any) -> Flow:
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
+
+    Source: Durkan et al. 2020, "nflows: normalizing flows in PyTorch".
     """
 
     def log_prob(x: Array, context: Array | None) -> Array:

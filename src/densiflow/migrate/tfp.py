@@ -22,6 +22,8 @@ def from_tfp(distribution: Any) -> Flow:
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
+
+    Source: Dillon et al. 2017, "TensorFlow Distributions"; its `AutoregressiveNetwork` and `MaskedAutoregressiveFlow`.
     """
     return copied(read(distribution), lambda x, context: _log_prob(distribution, x, context))
 

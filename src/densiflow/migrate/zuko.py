@@ -26,6 +26,8 @@ def from_zuko(flow: Any) -> Flow:
 
     Raises `MigrationError` naming what has no exact counterpart, `PrecisionError` for float64 while JAX has it
     switched off.
+
+    Source: Rozet et al. 2022, "Zuko: normalizing flows in PyTorch".
     """
 
     def log_prob(x: Array, context: Array | None) -> Array:
