@@ -45,3 +45,18 @@ def test_derivatives_are_the_closed_forms(derivative):
         z = special.ndtri_exp(np.asarray(log_p))
         slope = jax.vmap(derivative(gaussian.quantile_of_log))(log_p)
         np.testing.assert_allclose(slope, np.exp(stats.norm.logcdf(z) - stats.norm.logpdf(z)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_slopes_are_right_at_any_size(dtype):
+    t = np.concatenate([[0.0], np.geomspace(1e-3, 1e6, 3000)])
+    with jax.enable_x64(True):
+        slope = jax.vmap(jax.grad(gaussian.log_erfcx))(jnp.asarray(t, dtype))
+    t = t.astype(dtype).astype(np.longdouble)
+    u = 0.5 / np.maximum(t, 50) ** 2
+    wanted = np.where(
+        t < 50,
+        2 * t - 2 / np.sqrt(np.pi) / special.erfcx(t.astype(float)),
+        -2 * t * u * (1 - 2 * u + 10 * u**2 - 74 * u**3 + 706 * u**4),
+    )
+    np.testing.assert_allclose(slope, wanted.astype(float), rtol=3e-5 if dtype == "float32" else 3e-12)
