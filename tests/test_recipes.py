@@ -203,7 +203,7 @@ MISTAKES = {
     "no column": (lambda: recipes.planar(KEY, dim=0), ArgumentError, "dim must be a whole number of at least 1, got 0"),
     "no layer": (lambda: recipes.maf(KEY, dim=2, layers=0), ArgumentError, "layers must be"),
     "a width alone": (lambda: recipes.maf(KEY, dim=2, hidden=64), ArgumentError, "hidden must be a sequence of widths"),
-    "a width of zero": (lambda: recipes.nice(KEY, dim=2, hidden=(4, 0)), ArgumentError, "every width of hidden"),
+    "a width of zero": (lambda: recipes.nice(KEY, dim=2, hidden=(4, 0)), ArgumentError, "every hidden width"),
     "an unknown mixer": (
         lambda: recipes.maf(KEY, dim=2, permutation="alternate"),
         ArgumentError,

@@ -32,7 +32,7 @@ def widths_of(name: str, widths: Any) -> tuple[int, ...]:
     if isinstance(widths, str) or not isinstance(widths, Sequence | np.ndarray):
         raise ArgumentError(f"{name} must be a sequence of widths such as (128, 128), got {widths!r}")
     for width in widths:
-        check_count(f"every width of {name}", width, 1)
+        check_count(f"every {name} width", width, 1)
     return tuple(int(width) for width in widths)
 
 
