@@ -354,3 +354,15 @@ def test_missing_and_extra_columns_are_named(X):
         est.score_samples(pd.DataFrame(X[:, [0, 2]], columns=["a", "c"]))
     with pytest.raises(TableError, match="'d'"):
         est.score_samples(pd.DataFrame(np.column_stack([X, X[:, 0]]), columns=[*COLUMNS, "d"]))
+
+
+@pytest.mark.parametrize("name", ["made", "neural_spline", "real_nvp"])
+def test_any_recipe_may_be_named(X, name, tmp_path):
+    density = FlowDensity(flow=name, **QUICK).fit(X)
+    assert isinstance(density.flow_.base, bases.Normal)
+    density.save(tmp_path / "model.densiflow")
+    assert np.array_equal(load(tmp_path / "model.densiflow").score_samples(X), density.score_samples(X))
+    with pytest.raises(
+        ArgumentError, match=r"flow must be auto, a recipe \(coupling_spline, iaf, .*\) or a Flow, got 'x'"
+    ):
+        FlowDensity(flow="x", **QUICK).fit(X)

@@ -45,7 +45,7 @@ def built(name, dim=3, **options):
 
 def test_the_recipes_are_those_of_the_contract():
     assert set(NAMES) == CONTRACT == set(recipes.DECLARATIONS)
-    assert set(recipes.__all__) == {*CONTRACT, "DECLARATIONS", "RECIPES"}
+    assert set(recipes.__all__) == {*CONTRACT, "DECLARATIONS", "RECIPES", "Recipe"}
 
 
 def test_the_page_of_flows_is_made_from_the_declarations():

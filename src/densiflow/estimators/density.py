@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
+from inspect import signature
 from typing import Any, Self
 
 import jax
@@ -44,8 +45,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     fitted to what comes of them by maximum likelihood. Densities are in nats per row, in the units of the table.
 
     Args:
-        flow: "auto", a MAF on a Student-t base with what follows chosen by the table's size; "maf" or "made", the
-            recipe, on a normal base; or a `Flow` to start from.
+        flow: "auto", a MAF on a Student-t base with what follows chosen by the table's size; the name of a recipe, such
+            as "maf" or "neural_spline", for that on its own base; or a `Flow` to start from.
         columns: kinds of columns by name, such as ``{"price": "real"}``; None reads them from the table.
         layers, hidden, activation: the recipe's; None leaves the choice to "auto".
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
@@ -214,7 +215,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.flow != "auto":
             chosen = replace(chosen, degrees_of_freedom=None)
         given = {
-            "layers": 1 if self.flow == "made" else self.layers,
+            "layers": self.layers if self._takes_layers() else 1,
             "hidden": tuple(self.hidden) if isinstance(self.hidden, Sequence) else self.hidden,
             "activation": self.activation,
             "batch_size": self.batch_size,
@@ -230,20 +231,22 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     f"the table has {dim} and {context_dim}"
                 )
             return self.flow if self.dtype is None else precision.cast(self.flow, self.dtype)
-        if self.flow not in ("auto", "maf", "made"):
-            raise ArgumentError(f"flow must be auto, maf, made or a Flow, got {self.flow!r}")
-        flow = recipes.maf(
-            key,
-            dim,
-            context_dim,
-            layers=choices.layers,
-            hidden=choices.hidden,
-            activation=choices.activation,
-            dtype=self.dtype,
-        )
-        if choices.degrees_of_freedom is None:
-            return flow
-        return Flow(flow.bijection, StudentT(dim, choices.degrees_of_freedom, dtype=self.dtype))
+        options: dict[str, Any] = {"layers": choices.layers} if self._takes_layers() else {}
+        if choices.degrees_of_freedom is not None:
+            options["base"] = StudentT(dim, choices.degrees_of_freedom, dtype=self.dtype)
+        network = {"hidden": choices.hidden, "activation": choices.activation, "dtype": self.dtype}
+        return self._recipe()(key, dim, context_dim, **network, **options)
+
+    def _recipe(self) -> recipes.Recipe:
+        if self.flow == "auto":
+            return recipes.maf
+        if not (isinstance(self.flow, str) and self.flow in recipes.RECIPES):
+            known = ", ".join(sorted(recipes.RECIPES))
+            raise ArgumentError(f"flow must be auto, a recipe ({known}) or a Flow, got {self.flow!r}")
+        return recipes.RECIPES[self.flow]
+
+    def _takes_layers(self) -> bool:
+        return isinstance(self.flow, Flow) or "layers" in signature(self._recipe()).parameters
 
     def _dtype_to_fit(self) -> np.dtype[Any] | None:
         if self.dtype is not None:

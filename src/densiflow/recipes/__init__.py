@@ -8,6 +8,7 @@ from densiflow.recipes.coupling import nice as nice
 from densiflow.recipes.coupling import real_nvp as real_nvp
 from densiflow.recipes.declaration import DECLARATIONS as DECLARATIONS
 from densiflow.recipes.declaration import RECIPES as RECIPES
+from densiflow.recipes.declaration import Recipe as Recipe
 from densiflow.recipes.maf import iaf as iaf
 from densiflow.recipes.maf import made as made
 from densiflow.recipes.maf import maf as maf
@@ -20,6 +21,7 @@ from densiflow.recipes.planar import planar as planar
 __all__ = [
     "DECLARATIONS",
     "RECIPES",
+    "Recipe",
     "coupling_spline",
     "iaf",
     "made",
