@@ -18,8 +18,11 @@ def test_roots_of_a_fold_are_brents(size, dtype):
         target = jnp.asarray(y)
         found = increasing_root(lambda a: a + size * jnp.tanh(a) - target, target - abs(size), target + abs(size))
         assert found.dtype == dtype
-    exact = [brentq(lambda a, y=y: a + size * np.tanh(a) - y, y - abs(size) - 1, y + abs(size) + 1, xtol=1e-15, rtol=1e-15)
-             for y in y.astype(float)]  # fmt: skip
+    ends = abs(size) + 1
+    exact = [
+        brentq(lambda a, at=at: a + size * np.tanh(a) - at, at - ends, at + ends, xtol=1e-15, rtol=1e-15)
+        for at in y.astype(float)
+    ]
     slope = np.abs(1 + size / np.cosh(np.clip(exact, -300, 300)) ** 2)
     rounding = np.finfo(dtype).eps * (np.abs(exact) + abs(size) + np.abs(y)) / np.minimum(slope, 1)
     assert np.all(np.abs(np.asarray(found, float) - exact) <= 4 * rounding + 2e-15 * (1 + np.abs(exact)))  # and Brent's

@@ -26,7 +26,9 @@ def fit(
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")] = None,
-    flow: Annotated[str, typer.Option("--flow", help="auto, or a recipe: maf, maf_mog, neural_spline, real_nvp, ...")] = "auto",
+    flow: Annotated[
+        str, typer.Option("--flow", help="auto, or a recipe: maf, maf_mog, neural_spline, real_nvp, ...")
+    ] = "auto",
     max_epochs: Annotated[
         int | None,
         typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", parser=whole_number(1)),
