@@ -1,14 +1,31 @@
 """Compiled programs are kept in the ignored folder `.cache/jax`; JAX reads these variables when it is imported."""
 
+import gc
 import os
 import re
+import sys
 from collections import Counter
 from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 collect_ignore = ["oracles"]  # they run in environments of their own
+
+
+MAPS = Path("/proc/self/maps")
+MANY_MAPS = 20_000
+
+
+@pytest.fixture(autouse=True)
+def forget_programs():
+    """Linux lets a process have 65,530 memory maps; programs that JAX keeps hold some each, and past that it crashes."""
+    yield
+    if "jax" in sys.modules and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
+        sys.modules["jax"].clear_caches()
+        gc.collect()
 
 
 def pytest_addoption(parser):
