@@ -48,6 +48,17 @@ def test_a_journey_starts_in_base_space_and_ends_in_data(flow, count, z):
     np.testing.assert_allclose(along[-1], flow.to_data(z)[0], rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_every_recipe_has_a_journey(name):
+    layers = {} if name in ("made", "made_mog") else {"layers": 3}
+    flow = recipes.RECIPES[name](jax.random.key(0), 2, hidden=(8,), start="random", **layers)
+    z = np.random.default_rng(0).normal(size=(20, 2)).astype(np.float32)
+    along = judge.journey(flow, z)
+    assert len(along) - 1 == {"made": 1, "made_mog": 1, "nice": 4}.get(name, 3)  # NICE scales after its layers
+    np.testing.assert_array_equal(along[0], z)
+    np.testing.assert_allclose(along[-1], flow.to_data(z)[0], rtol=1e-4, atol=1e-4)
+
+
 def test_each_step_is_one_layer(z):
     flow = maf()
     along = judge.journey(flow, z)

@@ -24,6 +24,9 @@ from densiflow.recipes import DECLARATIONS, RECIPES
 HERE = Path(__file__).parent
 NETWORK = {"hidden": (64, 64), "activation": "relu"}
 SETTINGS: dict[str, dict] = {  # beside NETWORK, where the defaults do a recipe no justice in two columns
+    "iaf": {"layers": 8},
+    "maf": {"layers": 8},
+    "nice": {"layers": 8, "start": "random"},
     "planar": {"layers": 32, "start": "random"},
 }
 TRAIN, HELD, BATCH = 20_480, 10_000, 512
@@ -60,7 +63,7 @@ def share(flow: Flow) -> float:
 
 def picture(flows: dict[tuple[str, str], Flow], recipes: Sequence[str], names: Sequence[str]) -> Figure:
     """Draw a row for the exact densities and one for each recipe."""
-    figure = new_figure((1.32 * len(names) + 0.5, 1.3 * (len(recipes) + 1) + 0.3))
+    figure = new_figure((1.17 * len(names) + 0.5, 1.15 * (len(recipes) + 1) + 0.3))
     panels = figure.subplots(len(recipes) + 1, len(names), squeeze=False)
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0, hspace=0)
     for row, recipe in zip(panels, ["exact density", *recipes], strict=True):
