@@ -21,7 +21,7 @@ MANY_MAPS = 20_000
 
 @pytest.fixture(autouse=True)
 def forget_programs():
-    """Linux lets a process have 65,530 memory maps; programs that JAX keeps hold some each, and past that it crashes."""
+    """Linux lets a process have 65,530 memory maps; each program that JAX keeps holds some, then it crashes."""
     yield
     if "jax" in sys.modules and MAPS.exists() and MAPS.read_bytes().count(b"\n") > MANY_MAPS:
         sys.modules["jax"].clear_caches()
