@@ -12,7 +12,7 @@ from scipy import stats
 
 from densiflow import Flow, recipes, training
 from densiflow.bases import AutoregressiveMixture, Mixture, MultivariateNormal, Normal, StudentT, Uniform
-from densiflow.bijections import Autoregressive, Coupling, Exp, Inverse
+from densiflow.bijections import Autoregressive, Chain, Coupling, Elementwise, Exp, Inverse, Stack
 from densiflow.errors import ArgumentError, ContextError, KeyTypeError, ShapeError
 from densiflow.fixed import partition
 from densiflow.laws.trial import moved
@@ -242,6 +242,16 @@ MISTAKES = {
         lambda: Flow(Inverse(Exp(2)), Uniform([0.5, -1.0], [2.0, 2.0])),
         ArgumentError,
         "but the bijection only reaches positive",
+    ),
+    "a chain whose members do not meet": (
+        lambda: Chain([Elementwise([0.0], [2.0]), Exp(1)]),
+        ArgumentError,
+        r"member 0 of the chain \(Elementwise\) lands on real rows, but member 1 \(Exp\) takes positive ones",
+    ),
+    "a stack whose layers do not meet": (
+        lambda: Stack(Exp(1), 2),
+        ArgumentError,
+        r"a layer of the stack \(Exp\) lands on real rows, but the next one \(Exp\) takes positive ones",
     ),
     "bijection and base of different contexts": (
         lambda: Flow(Autoregressive(KEY, 2, 3, hidden=(4,)), AutoregressiveMixture(KEY, 2, 1, hidden=(4,))),

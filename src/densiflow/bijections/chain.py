@@ -1,6 +1,7 @@
 """Several bijections, one after another."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Self, final
 
 import equinox as eqx
@@ -15,6 +16,16 @@ from densiflow.errors import ArgumentError, ContextError, ShapeError
 from densiflow.spaces import Space
 
 
+def check_meeting(before: Bijection, after: Bijection, first: str, second: str) -> None:
+    """Raise `ArgumentError` unless one bijection lands on the very rows that the next one takes."""
+    lands, takes = before.codomain, after.domain
+    if not (lands.reaches(takes) and takes.reaches(lands)):
+        raise ArgumentError(
+            f"{first} ({type(before).__name__}) lands on {lands.name} rows, but {second} ({type(after).__name__}) takes "
+            f"{takes.name} ones"
+        )
+
+
 @final
 class Chain(Bijection):
     r"""Compose bijections, listed from data to base.
@@ -24,8 +35,8 @@ class Chain(Bijection):
     Every member that takes a context receives the same one. The members may all differ; for many equal layers
     `Stack` compiles in the time of one.
 
-    Shapes: every member has the same ``dim``. Raises `ArgumentError` for no members, `ShapeError` where widths
-    differ, `ContextError` where context widths differ.
+    Shapes: every member has the same ``dim``. Raises `ArgumentError` for no members or one that does not take the
+    rows that the one before it lands on, `ShapeError` where widths differ, `ContextError` where context widths differ.
 
     Source: Papamakarios et al. 2021, eq. 7 and 8.
 
@@ -48,6 +59,8 @@ class Chain(Bijection):
         contexts = {member.context_dim for member in self.members} - {0}
         if len(contexts) > 1:
             raise ContextError(f"bijections of a chain must take the same context, got widths {sorted(contexts)}")
+        for k, (before, after) in enumerate(pairwise(self.members)):
+            check_meeting(before, after, f"member {k} of the chain", f"member {k + 1}")
         self.dim, self.context_dim = dims[0], max(contexts, default=0)
 
     def to_base(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:

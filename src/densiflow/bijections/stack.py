@@ -10,7 +10,7 @@ import numpy as np
 from jax import Array, lax
 
 from densiflow.bijections.base import Bijection
-from densiflow.bijections.chain import Chain
+from densiflow.bijections.chain import Chain, check_meeting
 from densiflow.bijections.permute import Permute
 from densiflow.errors import ArgumentError
 from densiflow.spaces import Space
@@ -28,7 +28,7 @@ class Stack(Bijection):
     program for ten layers is no larger than for two.
 
     Shapes: every array of ``layers`` has a leading axis of length ``depth``. Raises `ArgumentError` where the
-    layers differ in structure.
+    layers differ in structure, or one does not take the rows that the one before it lands on.
 
     Source: Papamakarios et al. 2017, "Masked autoregressive flow for density estimation", section 3.1.
 
@@ -43,6 +43,8 @@ class Stack(Bijection):
     context_dim: int = eqx.field(static=True)
 
     def __init__(self, layers: Bijection, depth: int) -> None:
+        if depth > 1:
+            check_meeting(layers, layers, "a layer of the stack", "the next one")
         self.layers = layers
         self.depth = depth
         self.dim = layers.dim
