@@ -21,8 +21,8 @@ def check_meeting(before: Bijection, after: Bijection, first: str, second: str) 
     lands, takes = before.codomain, after.domain
     if not (lands.reaches(takes) and takes.reaches(lands)):
         raise ArgumentError(
-            f"{first} ({type(before).__name__}) lands on {lands.name} rows, but {second} ({type(after).__name__}) takes "
-            f"{takes.name} ones"
+            f"{first} ({type(before).__name__}) lands on {lands.name} rows, "
+            f"but {second} ({type(after).__name__}) takes {takes.name} ones"
         )
 
 
