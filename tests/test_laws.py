@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from densiflow import laws, networks, recipes, registry
-from densiflow.bases import Base, MultivariateNormal, Uniform
+from densiflow.bases import Base, Mixture, MultivariateNormal, Uniform
 from densiflow.bijections import Autoregressive, Bijection, Chain, Coupling, Elementwise, Exp, Inverse, Permute
 from densiflow.errors import ArgumentError
 from densiflow.flow import Flow
@@ -133,6 +133,34 @@ BY_HAND = {
     "five columns on a cube": Flow(layer(5), Uniform(np.zeros(5), np.ones(5))),
     "six columns on a cube": Flow(layer(6), Uniform(np.zeros(6), np.ones(6))),
     "shifts on a box": Flow(Chain([half(Permute([1, 0])), half(Permute([0, 1]))]), Uniform([0.0, -1.0], [2.0, 1.0])),
+    "every option of a MAF": recipes.maf(
+        KEY,
+        3,
+        2,
+        layers=2,
+        hidden=(6,),
+        activation="tanh",
+        permutation="lu",
+        order=[2, 0, 1],
+        act_norm=True,
+        context_layers="all",
+        embedding=(5, 3),
+        base=Mixture(KEY, 3, 2),
+        start="random",
+    ),
+    "every option of couplings": recipes.real_nvp(
+        KEY,
+        3,
+        2,
+        layers=3,
+        hidden=(6,),
+        activation="tanh",
+        passing=(1,),
+        permutation="random",
+        act_norm=True,
+        embedding=(4, 2),
+        start="random",
+    ),
     "correlated columns": Flow(layer(2, 1), MultivariateNormal([0.0, -1.0], [[2.0, 1.0], [1.0, 2.0]])),
 }
 
