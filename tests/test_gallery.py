@@ -48,7 +48,7 @@ def test_every_figure_is_shown_and_made_by_a_script_beside_it():
 
 def test_figures_are_modest():
     sizes = {path: path.stat().st_size for path in map(GALLERY.joinpath, FIGURES)}
-    assert [path.name for path, size in sizes.items() if size > (2_000_000 if path.suffix == ".gif" else 400_000)] == []
+    assert [path.name for path, size in sizes.items() if size > (2_000_000 if path.suffix == ".gif" else 350_000)] == []
 
 
 def test_the_table_of_six_densities_is_below_the_truth_and_finds_every_mode():

@@ -80,6 +80,12 @@ def picture(flows: dict[tuple[str, str], Flow], recipes: Sequence[str], names: S
     return figure
 
 
+def layers_given() -> str:
+    """Say which recipes have another number of layers than by default."""
+    given = [f"{given['layers']} in `{name}`" for name, given in SETTINGS.items()]
+    return f"{', '.join(given[:-1])} and {given[-1]}"
+
+
 def table(nats: dict[tuple[str, str], float], shares: dict[str, float]) -> str:
     """Give the table in Markdown."""
     names, recipes = list(DENSITIES), list(RECIPES)
@@ -88,7 +94,8 @@ def table(nats: dict[tuple[str, str], float], shares: dict[str, float]) -> str:
         "",
         f"Mean log-likelihood of {HELD:,} held-out rows in nats (the higher the better; none can pass the exact "
         f"density but by chance), after {EPOCHS * (TRAIN // BATCH):,} steps of {BATCH} rows with hidden layers of "
-        f"{NETWORK['hidden'][0]} units. Made by `python docs/gallery/six_densities.py`.",
+        f"{NETWORK['hidden'][0]} units. Layers are the recipes' own number, but {layers_given()}. Made by "
+        "`python docs/gallery/six_densities.py`.",
         "",
         "The first row is minus the true entropy: closed form for the checkerboard (log 32), elsewhere the mean of the "
         "exact log density over 100,000 rows, with its standard error. The last column is the smallest share of 10,000 "
