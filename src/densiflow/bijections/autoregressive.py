@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from densiflow.bijections.base import Bijection
 from densiflow.bijections.permute import checked_permutation
 from densiflow.errors import ShapeError
-from densiflow.networks.conditioner import AutoregressiveConditioner, saying, says_nothing
+from densiflow.networks.conditioner import AutoregressiveConditioner, ready_to_train
 from densiflow.networks.masked_mlp import ContextLayers, MaskedMLP, Start
 from densiflow.networks.residual_masked_mlp import ResidualMaskedMLP
 from densiflow.scalars.affine import Affine
@@ -121,10 +121,8 @@ class Autoregressive(Bijection):
 
     def initialise(self, x: Array, context: Array | None = None) -> Self:
         """Where the network still says nothing, let it say what training can start from."""
-        start = self.scalar.training_start()
-        if start is None or not says_nothing(self.conditioner):
-            return self
-        return eqx.tree_at(lambda layer: layer.conditioner, self, saying(self.conditioner, start))
+        conditioner = ready_to_train(self.conditioner, self.scalar.training_start())
+        return eqx.tree_at(lambda layer: layer.conditioner, self, conditioner)
 
     def dependence(self) -> np.ndarray:
         pattern = self.conditioner.dependence() | np.eye(self.dim, dtype=bool)

@@ -12,7 +12,7 @@ from jax.typing import DTypeLike
 from densiflow.arguments import check_count
 from densiflow.bijections.base import Bijection
 from densiflow.errors import ArgumentError
-from densiflow.networks.conditioner import saying, says_nothing
+from densiflow.networks.conditioner import ready_to_train
 from densiflow.networks.masked_mlp import Start
 from densiflow.networks.mlp import MLP
 from densiflow.scalars.affine import Affine
@@ -113,10 +113,8 @@ class Coupling(Bijection):
 
     def initialise(self, x: Array, context: Array | None = None) -> Self:
         """Where the network still says nothing, let it say what training can start from."""
-        start = self.scalar.training_start()
-        if start is None or not says_nothing(self.conditioner):
-            return self
-        return eqx.tree_at(lambda layer: layer.conditioner, self, saying(self.conditioner, start))
+        conditioner = ready_to_train(self.conditioner, self.scalar.training_start())
+        return eqx.tree_at(lambda layer: layer.conditioner, self, conditioner)
 
     def dependence(self) -> np.ndarray:
         pattern = np.eye(self.dim, dtype=bool)

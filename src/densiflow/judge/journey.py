@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from densiflow.arguments import check_offered
 from densiflow.atomic import written_whole
 from densiflow.errors import ArgumentError, ShapeError
 from densiflow.judge.points import colour_wheel, thinned
@@ -55,8 +56,7 @@ def journey(
     """
     from densiflow.judge import steps  # loads JAX
 
-    if column_order not in get_args(ColumnOrder):
-        raise ArgumentError(f"column_order must be one of {', '.join(get_args(ColumnOrder))}, got {column_order!r}")
+    check_offered("column_order", column_order, ColumnOrder)
     if np.ndim(z) != 2:
         raise ShapeError(f"z must have shape (rows, {flow.dim}), got {np.shape(z)}")
     along = np.asarray(steps.positions(flow, z, context))

@@ -1,12 +1,12 @@
 """The activations a network may name. A name is static and saved; a function could be neither."""
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal
 
 import jax
 from jax import Array
 
-from densiflow.errors import ArgumentError
+from densiflow.arguments import check_offered
 
 Activation = Literal[
     "relu", "tanh", "sigmoid", "silu", "gelu", "gelu_exact", "elu", "leaky_relu", "softplus", "identity"
@@ -42,8 +42,7 @@ _GAINS: dict[str, float] = {
 
 def activation(name: str) -> Callable[[Array], Array]:
     """The function of that name. Raises `ArgumentError` for another name."""
-    if not isinstance(name, str) or name not in _FUNCTIONS:
-        raise ArgumentError(f"activation must be one of {', '.join(get_args(Activation))}, got {name!r}")
+    check_offered("activation", name, Activation)
     return _FUNCTIONS[name]
 
 

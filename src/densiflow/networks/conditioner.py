@@ -1,6 +1,6 @@
 """What a network must offer to stand in an autoregressive bijection, and where training starts it."""
 
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -33,13 +33,16 @@ class AutoregressiveConditioner(Protocol):
         """(dim, dim) booleans: whether the parameters of column i read column j."""
 
 
-def says_nothing(network: Any) -> bool:
-    """Whether the last weights and biases are all zero, as ``start="identity"`` leaves them."""
-    return not (np.any(np.asarray(network.weights[-1])) or np.any(np.asarray(network.biases[-1])))
-
-
 def saying(network: T, parameters: np.ndarray) -> T:
     """The network with the same `parameters` (parameters,) as biases of every column it gives some to."""
     last = network.biases[-1]  # type: ignore[attr-defined]
     biases = jnp.asarray(np.resize(parameters, last.shape), last.dtype)
     return eqx.tree_at(lambda network: network.biases[-1], network, biases)
+
+
+def ready_to_train(network: T, parameters: np.ndarray | None) -> T:
+    """The network saying what training can start from, if there is such a thing and it still says nothing at all."""
+    last = (network.weights[-1], network.biases[-1])  # type: ignore[attr-defined]
+    if parameters is None or any(np.any(np.asarray(numbers)) for numbers in last):
+        return network
+    return saying(network, parameters)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any, Literal, Self, final, get_args
+from typing import Any, Literal, Self, final
 
 import equinox as eqx
 import jax
@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from jax.typing import ArrayLike, DTypeLike
 
+from densiflow.arguments import check_offered
 from densiflow.errors import ArgumentError
 from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
@@ -146,11 +147,8 @@ class MaskedMLP(eqx.Module):
                 f"units must say for each of the widths {self.hidden} how many have degree 0 .. {self.dim}, "
                 f"got {self.units}"
             )
-        if start not in get_args(Start):
-            raise ArgumentError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}")
-        if self.context_layers not in get_args(ContextLayers):
-            offered = ", ".join(get_args(ContextLayers))
-            raise ArgumentError(f"context_layers must be one of {offered}, got {self.context_layers!r}")
+        check_offered("start", start, Start)
+        check_offered("context_layers", self.context_layers, ContextLayers)
         activation(self.activation)
 
     def degrees(self) -> list[masks.Degrees]:

@@ -1,7 +1,7 @@
 """A plain multilayer perceptron: the conditioner of coupling layers, the embedding of contexts."""
 
 from itertools import pairwise
-from typing import Self, final, get_args
+from typing import Self, final
 
 import equinox as eqx
 import jax
@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from densiflow.arguments import check_offered
 from densiflow.errors import ArgumentError
 from densiflow.networks.activations import activation, gain
 from densiflow.networks.masked_mlp import Start
@@ -54,8 +55,7 @@ class MLP(eqx.Module):
         widths = (inputs, *hidden, outputs)
         if any(width < 1 for width in widths):
             raise ArgumentError(f"every width of a network must be at least 1, got {widths}")
-        if start not in get_args(Start):
-            raise ArgumentError(f"start must be one of {', '.join(get_args(Start))}, got {start!r}")
+        check_offered("start", start, Start)
         gains = [1.0, *[gain(activation)] * len(hidden)]
         if hidden:
             gains[-1] = 0.5

@@ -1,7 +1,7 @@
 """What every recipe checks, and what every recipe ends with."""
 
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import jax
 import numpy as np
@@ -34,12 +34,6 @@ def widths_of(name: str, widths: Any) -> tuple[int, ...]:
     for width in widths:
         check_count(f"every {name} width", width, 1)
     return tuple(int(width) for width in widths)
-
-
-def check_offered(name: str, value: Any, offered: Any) -> None:
-    """Raise `ArgumentError` unless `value` is one of the words of a Literal."""
-    if value not in get_args(offered):
-        raise ArgumentError(f"{name} must be one of {', '.join(get_args(offered))}, got {value!r}")
 
 
 def seen_width(context_dim: int, embedding: Sequence[int]) -> int:

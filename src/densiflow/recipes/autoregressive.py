@@ -7,13 +7,14 @@ from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
+from densiflow.arguments import check_offered
 from densiflow.bases import Base
 from densiflow.bijections import Inverse
 from densiflow.bijections.permute import checked_permutation
 from densiflow.flow import Flow
 from densiflow.networks.masked_mlp import ContextLayers, Start
 from densiflow.precision import float_dtype
-from densiflow.recipes.arguments import check_offered, check_recipe, finished, seen_width, widths_of
+from densiflow.recipes.arguments import check_recipe, finished, seen_width, widths_of
 from densiflow.recipes.layers import Permutation, autoregressive_layers
 from densiflow.scalars import ScalarMap
 

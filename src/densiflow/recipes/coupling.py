@@ -7,13 +7,14 @@ import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from densiflow.arguments import check_offered
 from densiflow.bases import Base
 from densiflow.bijections import Bijection, Chain, Elementwise
 from densiflow.bijections.coupling import passing_columns
 from densiflow.flow import Flow
 from densiflow.networks.masked_mlp import Start
 from densiflow.precision import float_dtype
-from densiflow.recipes.arguments import check_offered, check_recipe, finished, seen_width, widths_of
+from densiflow.recipes.arguments import check_recipe, finished, seen_width, widths_of
 from densiflow.recipes.declaration import declared
 from densiflow.recipes.layers import Partition, coupling_layers
 from densiflow.scalars import Affine, ScalarMap, Shift

@@ -1,13 +1,14 @@
 """The affine scalar map and the forms its scale may take."""
 
 import math
-from typing import Literal, Self, final, get_args
+from typing import Literal, Self, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from densiflow.arguments import check_offered
 from densiflow.errors import ArgumentError
 from densiflow.scalars.base import ScalarMap
 
@@ -48,8 +49,7 @@ class Affine(ScalarMap):
         self.parameters = 2  # the shift, and what the scale is made of
 
     def __check_init__(self) -> None:
-        if self.form not in get_args(ScaleForm):
-            raise ArgumentError(f"the scale's form must be one of {', '.join(get_args(ScaleForm))}, got {self.form!r}")
+        check_offered("the scale's form", self.form, ScaleForm)
         real = isinstance(self.bound, float | int)
         if self.bound is not None and not (real and self.bound > 0 and math.isfinite(self.bound)):
             raise ArgumentError(f"bound must be positive and finite, or None, got {self.bound!r}")
@@ -69,8 +69,7 @@ class Affine(ScalarMap):
             case "sigmoid":
                 return math.log(2) + jax.nn.log_sigmoid(a)
             case "softsign":
-                assert self.bound is not None
-                return a / (1 + jnp.abs(a) / self.bound)
+                return a / (1 + jnp.abs(a) / (self.bound or math.inf))
 
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:
         alpha = self.log_scale(theta[..., 1])
