@@ -9,10 +9,10 @@ demo: .venv/.runtime  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
 
 test: check  ## lint, format, types, then every test
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 laws: .venv/.dev  ## the whole matrix of laws, of which `make test` tries a part
-	$(BIN)/python -m pytest --numprocesses 2 tests/test_laws.py --matrix full
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/test_laws.py tests/test_planted_faults.py --matrix full
 
 check: .venv/.dev
 	$(BIN)/ruff check .
