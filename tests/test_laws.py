@@ -1,7 +1,8 @@
 """Every law on everything registered: each class on the awkward examples it brings, and the recipes.
 
-`make laws` tries the whole matrix (``--matrix full``), `make test` a part of it: in float64 up to three examples of each
-class and each recipe with 1, 2 and 5 columns, in float32 one example of each bijection and base, and each recipe once.
+`make laws` tries the whole matrix (``--matrix full``), `make test` a part of it: in float64 up to three examples of
+each class and each recipe with 1, 2 and 5 columns, in float32 one example of each bijection and base, and each recipe
+once.
 """
 
 import inspect
