@@ -90,6 +90,11 @@ def test_an_embedding_stands_between_the_context_and_the_layers(name):
     np.testing.assert_allclose(bare.log_prob(x, flow.embedding(given)), flow.log_prob(x, given), rtol=1e-6)
 
 
+def test_widths_may_be_an_array():
+    flow = built("maf", context_dim=2, hidden=np.array([6, 4]), embedding=np.array([5, 3]))
+    assert [len(biases) for biases in flow.embedding.biases] == [5, 3]
+
+
 def test_an_additive_coupling_flow_changes_volume_by_its_scales_alone():
     flow = moved(built("nice", layers=5, start="random"), KEY, size=0.5)
     _, log_det = flow.to_base(jnp.asarray(RNG.normal(size=(10, 3)), jnp.float32))

@@ -14,7 +14,6 @@ from densiflow.bases import Base, Normal
 from densiflow.bijections import Bijection
 from densiflow.errors import ArgumentError
 from densiflow.flow import Flow
-from densiflow.networks.activations import activation as named_activation
 from densiflow.networks.mlp import MLP
 from densiflow.precision import float_dtype
 
@@ -55,14 +54,13 @@ def finished(
     dtype: DTypeLike | None,
 ) -> Flow:
     """The flow on that base (None: a standard normal), with a network that embeds the context where it is asked for."""
-    network = None
-    if embedding:
-        named_activation(activation)
+    network, widths = None, widths_of("embedding", embedding)
+    if widths:
         network = MLP(
             jax.random.fold_in(key, 1),
             context_dim,
-            int(embedding[-1]),
-            hidden=tuple(embedding[:-1]),
+            widths[-1],
+            hidden=widths[:-1],
             activation=activation,
             start="random",
             dtype=dtype,
