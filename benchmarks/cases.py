@@ -1,0 +1,57 @@
+"""What is measured: flows of five sizes, and the arithmetic that their non-zero weights ask for."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+BINS = 8  # of a spline
+
+
+@dataclass(frozen=True)
+class Case:
+    """A masked autoregressive flow of that size; ``kind`` is "affine" (relu, scales by exp) or "spline"."""
+
+    name: str
+    dim: int
+    hidden: tuple[int, ...]
+    layers: int
+    batch: int = 512
+    kind: str = "affine"
+
+    @property
+    def label(self):
+        return self.name if self.kind == "affine" else f"{self.name}, spline"
+
+    @property
+    def parameters(self):
+        """Numbers that the network gives for each column."""
+        return 2 if self.kind == "affine" else 3 * BINS - 1
+
+    def non_zero(self):
+        """Weights inside the masks, all layers: unit i of a hidden layer reads what has its degree or less."""
+        columns = np.arange(1, self.dim + 1)
+        degrees = [columns, *(np.ceil(np.arange(1, h + 1) * (self.dim - 1) / h) for h in self.hidden)]
+        hidden = sum(np.sum(b[:, None] >= a) for a, b in zip(degrees, degrees[1:], strict=False))
+        last = self.parameters * np.sum(columns[:, None] > degrees[-1])
+        return int(self.layers * (hidden + last))
+
+    def gflop(self, quantity, rows):
+        """Arithmetic of one unit: a multiply and an add a weight and row, three times that in a training step."""
+        return 2e-9 * self.non_zero() * rows * (3 if quantity == "train" else 1)
+
+    def as_dict(self):
+        return asdict(self)
+
+
+SIZES = [
+    Case("small", 6, (64, 64), 5),
+    Case("power", 6, (100, 100), 10),
+    Case("miniboone", 43, (512, 512), 5),
+    Case("bsds300", 63, (512, 512), 10),
+    Case("mnist", 784, (1024,), 5, batch=256),
+]
+AFFINE = {case.name: case for case in SIZES}
+SPLINE = {
+    name: Case(name, *(getattr(AFFINE[name], field) for field in ("dim", "hidden", "layers", "batch")), "spline")
+    for name in ("small", "power", "miniboone")
+}

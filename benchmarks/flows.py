@@ -1,0 +1,131 @@
+"""Training, scoring and sampling of masked autoregressive flows, beside the peers.
+
+    python benchmarks/flows.py [--kind affine spline] [--case small power ...] [--quantity train log_prob ...]
+                               [--peers flowjax zuko ...] [--rounds N] [--record]
+
+Each library is a process of its own; they take turns, one timed block each, round after round. Printed are medians,
+in brackets the median over the rounds of a peer's time by ours in the same round, the arithmetic a second that non-zero
+weights alone ask for, and its share of what a large product of float32 matrices reaches in the same run. Every weight
+has been moved from its start. `--record` writes all that to `benchmarks/results/flows.md`.
+"""
+
+import argparse
+from statistics import median
+
+from cases import AFFINE, SPLINE
+from report import figure, machine, record, said, table
+from workers import ENVIRONMENTS, Entrant, Worker, measure, ratio
+
+OURS = "densiflow"
+ENTRANTS = [
+    Entrant(OURS),
+    Entrant(OURS, "whole fit", ("train",), skips=("mnist",)),
+    Entrant("flowjax"),
+    Entrant("flowjax", "scanned", ("train",)),
+    Entrant("flowjax", "Jacobi", ("sample",), ("affine",)),
+]
+QUANTITIES = {  # name: (title, rows a unit, None for the batch)
+    "train": ("Training step", None),
+    "log_prob": ("log_prob of 10,000 rows", 10_000),
+    "log_prob_1000": ("log_prob of 1,000 rows", 1_000),
+    "sample": ("Sampling 1,000 rows", 1_000),
+}
+SLOW = {("mnist", "sample"): ("flowjax", "flowjax, Jacobi")}  # minutes a run: measured once, compiled ahead
+
+
+def peak_of(workers, case, rounds):
+    """GFLOP/s of a product of two 2048 x 2048 matrices, the best of the rounds."""
+    result = measure(workers, [Entrant(OURS)], case, "peak", 0, rounds)
+    return 2e-9 * 2048**3 / min(result[OURS]["seconds"])
+
+
+def measured(workers, entrants, case, quantity, rounds):
+    """One quantity of one case: the times of all, and our arithmetic a second."""
+    asked, (_, rows) = quantity.removesuffix("_1000"), QUANTITIES[quantity]
+    able = [entrant for entrant in entrants if entrant.enters(case, asked)]
+    rows = rows or case.batch
+    results = measure(workers, able, case, asked, rows, rounds, SLOW.get((case.name, asked), ()))
+    for label, result in results.items():
+        result["ms"] = 1000 * median(result["seconds"])
+        result["gflops"] = case.gflop(asked, rows) / median(result["seconds"])
+        if OURS in results:
+            result["ratio"] = ratio(result, results[OURS])
+        variant = f" ({result['variant']})" if result["variant"] else ""
+        times = f"  {result['ratio']:.2f} x ours" if "ratio" in result and label != OURS else ""
+        print(f"  {quantity:<14} {label + variant:<30} {figure(result['ms']):>8} ms{times}", flush=True)
+    return results
+
+
+def tables(runs, peak):
+    """One table a quantity."""
+    parts = [f"The limit: {peak:.0f} GFLOP/s, a product of two 2048 x 2048 float32 matrices."]
+    for quantity, (title, _) in QUANTITIES.items():
+        rows = [(case, results) for (case, asked), results in runs.items() if asked == quantity]
+        labels = list(dict.fromkeys(label for _, results in rows for label in results))
+        if not rows:
+            continue
+        lines = []
+        for case, results in rows:
+            ours = results.get(OURS)
+            share = [figure(ours["gflops"]), f"{ours['gflops'] / peak:.0%}"] if ours else ["", ""]
+            lines.append([case.label, *(_cell(label, results.get(label)) for label in labels), *share])
+        head = [f"{title}, ms", *labels, "our GFLOP/s", "of the limit"]
+        parts.append(table(head, lines))
+    ours = _sampling_beside_scoring(runs)
+    return "\n\n".join([*parts, *([ours] if ours else [])])
+
+
+def _cell(label, result):
+    if result is None:
+        return "-"
+    once = " once" if len(result["seconds"]) == 1 else ""
+    times = f" ({result['ratio']:.2f})" if "ratio" in result and label != OURS else ""
+    return f"{figure(result['ms'])}{once}{times}"
+
+
+def _sampling_beside_scoring(runs):
+    """Our own samples against our own log_prob, both of 1,000 rows."""
+    lines = []
+    for (case, quantity), results in runs.items():
+        scored = runs.get((case, "log_prob_1000"), {}).get(OURS)
+        if quantity == "sample" and scored and OURS in results:
+            lines.append([case.label, f"{results[OURS]['ms'] / scored['ms']:.2f}"])
+    return table(["Ours: sampling 1,000 rows by log_prob of 1,000", "ratio"], lines) if lines else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", nargs="+", choices=("affine", "spline"), default=["affine"])
+    parser.add_argument("--case", nargs="+", choices=AFFINE, default=["small", "power", "miniboone", "bsds300"])
+    parser.add_argument("--quantity", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
+    parser.add_argument("--peers", nargs="*", choices=list(ENVIRONMENTS)[1:], default=list(ENVIRONMENTS)[1:])
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--record", action="store_true", help="write the results to benchmarks/results")
+    options = parser.parse_args()
+    entrants = [entrant for entrant in ENTRANTS if entrant.library in (OURS, *options.peers)]
+    sizes = {"affine": AFFINE, "spline": SPLINE}
+    cases = [sizes[kind][name] for kind in options.kind for name in options.case if name in sizes[kind]]
+    workers = {library: Worker(library) for library in dict.fromkeys(entrant.library for entrant in entrants)}
+    runs = {}
+    try:
+        peak = peak_of(workers, cases[0], options.rounds)
+        print(f"limit: {peak:.0f} GFLOP/s", flush=True)
+        for case in cases:
+            print(case.label, flush=True)
+            for quantity in options.quantity:
+                runs[case, quantity] = measured(workers, entrants, case, quantity, options.rounds)
+    finally:
+        for worker in workers.values():
+            worker.close()
+    words = tables(runs, peak)
+    print(f"\n{words}\n\n{said(machine())}")
+    if options.record:
+        entries = [
+            {"case": case.as_dict(), "quantity": quantity, "results": results}
+            for (case, quantity), results in runs.items()
+        ]
+        record("flows", f"# Flows beside the peers\n\n{words}", {"peak_gflops": peak, "runs": entries})
+
+
+if __name__ == "__main__":
+    main()

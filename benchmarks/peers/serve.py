@@ -1,0 +1,79 @@
+"""What every library's process does: make a measurement ready, then take its time once whenever the driver asks.
+
+One line of JSON comes in and one goes out. ``{"prepare": id, "case": ..., "quantity": ..., "rows": ..., "way": ...}``
+compiles, warms up and answers how long a unit took; ``{"time": id}`` runs one block of units and answers with the
+seconds of one; ``{"forget": id}`` drops it. Between lines the process sleeps, so only one computes at a time.
+
+A peer is a function ``make(case, quantity, rows, way) -> {variant: run}``, where ``run(count)`` does about that many
+units, waits for the last, and returns how many it did. The fastest variant is the one that is timed.
+"""
+
+import json
+import os
+import sys
+import time
+import traceback
+from types import SimpleNamespace
+
+import numpy as np
+
+BLOCK = 0.3  # seconds of units in one timed block
+
+
+def rows_of(case, *shape):
+    return np.random.default_rng(0).standard_normal((*shape, case.dim), np.float32)
+
+
+def jittered(weight, numbers):
+    """That array moved from where it started, by a tenth of what an initial weight is."""
+    weight = np.asarray(weight)
+    moved = 0.1 * numbers.standard_normal(weight.shape) / np.sqrt(max(weight.shape[-1:] or (1,)))
+    return (weight + moved).astype(weight.dtype)
+
+
+def seconds_of(run, count=1):
+    started = time.perf_counter()
+    done = run(count)
+    return (time.perf_counter() - started) / done
+
+
+def fastest(variants, is_slow):
+    """The variant to time: ``(name, run, seconds, what went wrong with others)``. A slow one is not warmed up."""
+    found, broken = None, {}
+    for name, run in variants.items():
+        try:
+            if not is_slow:
+                seconds_of(run)
+            seconds = 0.0 if is_slow else min(seconds_of(run), seconds_of(run))
+        except Exception as error:  # one that a library can't do is reported, and another taken
+            traceback.print_exc()
+            broken[name] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            continue
+        if found is None or seconds < found[2]:
+            found = (name, run, seconds)
+    return found, broken
+
+
+def serve(make):
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints goes to stderr
+    ready = {}
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "forget" in request:
+            ready.pop(request["forget"], None)
+            answer = {}
+        elif "time" in request:
+            run, count = ready[request["time"]]
+            answer = {"seconds": seconds_of(run, count)}
+        else:
+            started = time.perf_counter()
+            variants = make(SimpleNamespace(**request["case"]), request["quantity"], request["rows"], request["way"])
+            found, broken = fastest(variants, request.get("slow", False))
+            answer = {"broken": broken, "prepared": time.perf_counter() - started}
+            if found is not None:
+                variant, run, seconds = found
+                ready[request["prepare"]] = run, max(1, round(BLOCK / seconds)) if seconds else 1
+                answer |= {"variant": variant, "seconds": seconds}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
