@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from densiflow import Flow, bases, bijections, recipes
+from densiflow import Flow, bases, bijections, recipes, rows
 from densiflow.errors import ArgumentError, ContextError, KeyTypeError, PrecisionError, ShapeError
 
 KEY = jax.random.key(0)
@@ -65,17 +65,74 @@ def test_an_empty_batch_gives_an_empty_result(plain):
     assert plain.sample(KEY, 0).shape == (0, 3)
 
 
-def test_new_batch_sizes_compile_nothing_new(plain):
-    for n in (64, 256, 1024, 4096):
-        plain.log_prob(np.zeros((n, 3)))
-    compiled = []
-    jax.monitoring.register_event_duration_secs_listener(lambda name, _, **__: compiled.append(name))
-    try:
-        for n in (1, 17, 100, 999, 3000, 5001):
-            plain.log_prob(np.zeros((n, 3)))
-    finally:
-        jax.monitoring.clear_event_listeners()
-    assert not [name for name in compiled if "backend_compile" in name]
+@pytest.fixture
+def compiled():
+    """The programs that the backend compiles from here on, small operations included, by name."""
+    names = []
+
+    def listen(event, seconds, **said):
+        if "backend_compile" in event:
+            names.append(said.get("fun_name"))
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    yield names
+    jax.monitoring.clear_event_listeners()
+
+
+def test_the_listener_hears_small_operations(compiled):
+    jnp.arange(4567).reshape(1, 4567).sum(axis=0)
+    assert len(compiled) > 1
+
+
+def test_500_tables_of_different_lengths_compile_a_few_programs(compiled):
+    flow = recipes.maf(KEY, dim=5, layers=1, hidden=(64,))
+    compiled.clear()
+    lengths = np.random.default_rng(0).permutation(np.arange(1, 5001))[:500]
+    x = np.zeros((5000, 5), np.float32)
+    for n in [1, 5000, *lengths]:
+        flow.log_prob(x[:n])
+        flow.log_prob(x[:n, None])
+    assert 5 <= len(compiled) <= 8, compiled
+    assert set(compiled) == {"jit(_log_prob)"}
+
+
+def test_samples_of_many_lengths_compile_a_few_programs(compiled):
+    flow = recipes.maf(KEY, dim=3, context_dim=2, layers=1, hidden=(32,))
+    compiled.clear()
+    for n in (1, 2, 64, 65, 200, 900, 1025, 2000, 4000, 4999):
+        flow.sample(KEY, n, np.zeros(2))
+    assert len(compiled) <= 6, compiled
+
+
+def test_a_longer_batch_compiles_one_program_whatever_its_length(compiled):
+    flow = recipes.maf(KEY, dim=7, layers=1, hidden=(16,))
+    longest = rows.sizes_for(flow)[-1]
+    compiled.clear()
+    for n in (longest, 2 * longest - 1, 5 * longest - 3):
+        assert flow.log_prob(np.zeros((n, 7), np.float32)).shape == (n,)
+    assert compiled == ["jit(_log_prob)"]
+
+
+def test_pieces_are_put_together_in_order(plain):
+    n = 2 * rows.sizes_for(plain)[-1] + 17
+    x = np.random.default_rng(0).normal(size=(n, 3)).astype(np.float32)
+    z, log_det = plain.to_base(x)
+    reference = jax.jit(jax.vmap(plain.bijection.to_base))(x)  # the scalings are the identity still
+    np.testing.assert_allclose(z, reference[0], atol=1e-4)
+    np.testing.assert_allclose(log_det, reference[1], atol=1e-4)
+
+
+@pytest.mark.parametrize("widest", [1, 100, 512, 4096])
+def test_a_piece_is_the_smallest_program_that_does(widest):
+    sizes = rows.sizes_for({"weight": np.zeros((widest, 2)), "order": np.zeros(3, np.int32)})
+    assert sizes[0] == 64
+    assert widest <= 1024 or sizes[-1] == 1024
+    for n in [*range(1, 1500, 7), 5000, 10_000, 123_457]:
+        size = rows.piece(n, sizes)
+        assert size in sizes
+        assert -(-n // size) == -(-n // sizes[-1])  # as few pieces as the longest would make
+        smaller = [other for other in sizes if other < size]
+        assert not smaller or -(-n // smaller[-1]) > -(-n // sizes[-1])
 
 
 def test_infinite_cells_have_no_density_and_far_rows_no_nan(plain):

@@ -4,6 +4,7 @@ log p(x) = base.log_prob(z) + sum of log_dets, with z and the log_dets from ``to
 in `_log_prob`. Read right to left, the same file samples.
 """
 
+import math
 import os
 from functools import partial
 from typing import Any, Self, final
@@ -159,12 +160,11 @@ class Flow(eqx.Module):
         if rows.is_traced(self, x, context):
             batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, jnp)
             out = compiled(self, flat_x, flat_context)
-        else:
-            batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, np)
-            out = rows.in_pieces(partial(compiled, self), [flat_x, flat_context], len(flat_x))
-        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+            return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+        batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, np)
+        return rows.in_pieces(partial(compiled, self), [flat_x, flat_context], batch, rows.sizes_for(self))
 
-    def _draw(self, compiled: Any, key: Array, n: int, context: ArrayLike | None) -> Any:
+    def _draw(self, compiled: Any, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
         rows.check_key(key)
         rows.check_context(context, self.context_dim)
         precision.require(self.dtype)
@@ -172,15 +172,14 @@ class Flow(eqx.Module):
         batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
         traced = rows.is_traced(self, key, context)
         xp: Any = jnp if traced else np
-        index = xp.arange(int(np.prod(batch)), dtype=xp.uint32)
+        index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
         if context is not None:
             width = self.context_dim
             context = xp.broadcast_to(xp.asarray(context, self.dtype), (*batch, width)).reshape(-1, width)
         if traced:
             out = compiled(self, key, index, context)
-        else:
-            out = rows.in_pieces(partial(compiled, self, key), [index, context], len(index))
-        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+            return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+        return rows.in_pieces(partial(compiled, self, key), [index, context], batch, rows.sizes_for(self))
 
     def context_as_seen(self, context: Array | None) -> Array | None:
         """Contexts (n, c) as bijection and base see them: scaled, then embedded where there is an embedding."""

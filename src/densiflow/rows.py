@@ -1,5 +1,7 @@
 """A batch of any shape through compiled programs of a few sizes, with every shape checked at the border."""
 
+import math
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,12 +13,20 @@ from numpy.typing import ArrayLike
 
 from densiflow.errors import ContextError, KeyTypeError, ShapeError
 
-SIZES = (64, 256, 1024, 4096)  # rows a compiled program takes; longer batches go in pieces, so memory is bounded
+SMALL = (64, 256)  # rows a compiled program takes, and multiples of `STEP`
+STEP = 1024
+MOST_STEPS = 8
+CELLS = 2**20  # numbers in a piece of the widest layer, at most: what the caches near the cores hold
+ON_ACCELERATOR = (64, 256, 1024, 4096, 16384, 65536)
+AHEAD = 2  # pieces under way while another is read
+
+_NOTHING = np.zeros((), np.float32)
 
 
 def is_traced(*trees: Any) -> bool:
     """Whether values are not known here: something given is traced by grad or vmap, or all of this is inside jit."""
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in (jnp.zeros(()), *jax.tree.leaves(trees)))
+    here = jax.device_put(_NOTHING)  # traced inside jit; compiles nothing outside
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in (here, *jax.tree.leaves(trees)))
 
 
 def check_x(x: ArrayLike, dim: int, name: str = "x") -> None:
@@ -68,20 +78,63 @@ def flatten(x: ArrayLike, context: ArrayLike | None, dtype: Any, xp: Any) -> tup
     return batch, flat.reshape(-1, rows.shape[-1]), flat_given.reshape(-1, given.shape[-1])
 
 
-def in_pieces(compiled: Callable[..., Any], rows: Sequence[Any], n: int) -> Any:
-    """Run a compiled function of some row arrays, padded to one of `SIZES` and in pieces of the largest.
+def sizes_for(flow: Any) -> tuple[int, ...]:
+    """The numbers of rows that compiled programs of this flow take, smallest first.
 
-    Padding and trimming happen on the host: another number of rows compiles nothing new.
+    The last bounds memory: longer batches go in pieces. On a CPU it is what keeps the widest layer's rows near the
+    cores, reached in even steps so that little is computed only to be dropped. An accelerator computes rows for
+    nothing and starts programs slowly.
+
+    >>> sizes_for({"weight": np.zeros((5, 512, 43))})
+    (64, 256, 1024, 2048)
     """
-    pieces = []
-    for start in range(0, max(n, 1), SIZES[-1]):
-        count = min(SIZES[-1], n - start)
-        size = next(size for size in SIZES if size >= count)
-        padded = [None if r is None else _pad(r[start : start + count], size) for r in rows]
-        out = compiled(*padded)
-        pieces.append(jax.tree.map(lambda leaf, count=count: np.asarray(leaf)[:count], out))
+    leaves = jax.tree.leaves(flow)
+    if any(device.platform != "cpu" for leaf in leaves if isinstance(leaf, Array) for device in leaf.devices()):
+        return ON_ACCELERATOR
+    widest = max((side for leaf in leaves for side in np.shape(leaf)[-2:]), default=1)
+    steps = min(max(CELLS // (widest * STEP), 1), MOST_STEPS)
+    return (*SMALL, *range(STEP, steps * STEP + 1, STEP))
+
+
+def piece(n: int, sizes: Sequence[int]) -> int:
+    """Rows of each piece of a batch of `n`: pieces of one size, as few as `sizes` allow, so one program does.
+
+    >>> [piece(n, (64, 256, 1024, 2048)) for n in (1, 65, 1500, 2500, 1_000_000)]
+    [64, 256, 2048, 2048, 2048]
+    """
+    count = -(-n // sizes[-1])
+    share = -(-n // max(count, 1))
+    return next(size for size in sizes if size >= share)
+
+
+def in_pieces(compiled: Callable[..., Any], rows: Sequence[Any], batch: tuple[int, ...], sizes: Sequence[int]) -> Any:
+    """Run a compiled function of row arrays (n, ...), one program for all `n`; leaves of the result are (*batch, ...).
+
+    Padding, trimming and reshaping happen on the host: another number of rows of the same size compiles nothing. The
+    next pieces are under way while one is read.
+    """
+    n = math.prod(batch)
+    size = piece(n, sizes)
+    waiting: deque[tuple[int, Any]] = deque()
+    whole: Any = None
+    for start in range(0, max(n, 1), size):
+        out = compiled(*[None if r is None else _pad(r[start : start + size], size) for r in rows])
+        if whole is None:
+            whole = jax.tree.map(lambda leaf: np.empty((n, *leaf.shape[1:]), leaf.dtype), out)
+        waiting.append((start, out))
+        if len(waiting) > AHEAD:
+            _place(whole, *waiting.popleft())
+    while waiting:
+        _place(whole, *waiting.popleft())
     device = jax.tree.leaves(out)[0].sharding
-    return jax.tree.map(lambda *leaves: jax.device_put(np.concatenate(leaves), device), *pieces)
+    return jax.tree.map(lambda leaf: jax.device_put(leaf.reshape((*batch, *leaf.shape[1:])), device), whole)
+
+
+def _place(whole: Any, start: int, out: Any) -> None:
+    """Copy the rows of a piece to where they belong, from `start` on; what is padding is dropped."""
+    for into, leaf in zip(jax.tree.leaves(whole), jax.tree.leaves(out), strict=True):
+        part = into[start : start + len(leaf)]
+        part[...] = np.asarray(leaf)[: len(part)]
 
 
 def _pad(rows: np.ndarray, size: int) -> np.ndarray:
