@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import check_not_read, names, whole_number
 from densiflow.errors import ArgumentError
 
@@ -36,6 +37,7 @@ def fit(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Fit the density of a table's columns and save it."""
     from densiflow.atomic import check_writable
@@ -47,11 +49,12 @@ def fit(
     rows = files.read_file(table)
     modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
     density = FlowDensity(flow=flow, max_epochs=max_epochs, random_state=seed)
-    density.fit(
-        files.select(rows, modelled),
-        context=files.select(rows, given) if given else None,
-        sample_weight=_weight(rows, weights),
-    )
+    with programs_kept(no_cache):
+        density.fit(
+            files.select(rows, modelled),
+            context=files.select(rows, given) if given else None,
+            sample_weight=_weight(rows, weights),
+        )
     _check_trained(density.history_)
     density.save(model)
     print(_summary(density, model))
