@@ -1,6 +1,7 @@
 """What is measured: flows of five sizes, and the arithmetic that their non-zero weights ask for."""
 
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Case:
         """Weights inside the masks, all layers: unit i of a hidden layer reads what has its degree or less."""
         columns = np.arange(1, self.dim + 1)
         degrees = [columns, *(np.ceil(np.arange(1, h + 1) * (self.dim - 1) / h) for h in self.hidden)]
-        hidden = sum(np.sum(b[:, None] >= a) for a, b in zip(degrees, degrees[1:], strict=False))
+        hidden = sum(np.sum(b[:, None] >= a) for a, b in pairwise(degrees))
         last = self.parameters * np.sum(columns[:, None] > degrees[-1])
         return int(self.layers * (hidden + last))
 

@@ -48,7 +48,9 @@ def table(head, rows):
     widths = [max(len(row[k]) for row in cells) for k in range(len(head))]
 
     def line(row):
-        first, *rest = (cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths)))
+        first, *rest = (
+            cell.ljust(w) if k == 0 else cell.rjust(w) for k, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         return f"| {' | '.join([first, *rest])} |"
 
     rule = f"|{'|'.join(('-' * (w + 2)) if k == 0 else '-' * (w + 1) + ':' for k, w in enumerate(widths))}|"

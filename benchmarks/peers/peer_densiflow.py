@@ -1,4 +1,4 @@
-"""This library."""
+"""densiflow, by what is public in it."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from densiflow.training import program
 
 
 def flow_of(case):
-    options = {"layers": case.layers, "hidden": tuple(case.hidden), "start": "random"}
+    options = {"layers": case.layers, "hidden": tuple(case.hidden)}
     if case.kind == "affine":
         flow = recipes.maf(jax.random.key(0), case.dim, bound=None, **options)
     else:

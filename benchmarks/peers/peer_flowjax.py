@@ -44,7 +44,7 @@ def split(flow):
 
 
 def train(case, is_scanned):
-    """flowjax's own jitted step a minibatch, as `fit_to_data` calls it; or its loss and optax inside a scan."""
+    """A minibatch a call, by the jitted step that `fit_to_data` calls; or flowjax's loss and optax inside a scan."""
     trained, rest = split(flow_of(case))
     optimiser, loss = optax.adam(1e-4), MaximumLikelihoodLoss()
     state = optimiser.init(trained)
