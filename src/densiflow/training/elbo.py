@@ -11,6 +11,7 @@ from jax import Array, lax
 from densiflow.fixed import combine
 from densiflow.flow import Flow
 from densiflow.training import program
+from densiflow.training.adam import State
 
 LogTarget = Callable[..., Any]  # x (n, dim), and context (n, c) where there is one, to (n,)
 
@@ -32,9 +33,9 @@ def gains(flow: Flow, key: Array, context: Array | None, log_target: LogTarget, 
     return log_p.astype(log_q.dtype) - log_q
 
 
-@partial(jax.jit, static_argnames=("log_target", "samples"))
+@partial(jax.jit, static_argnames=("log_target", "samples"), donate_argnames="state")
 def run(
-    state: program.State,
+    state: State,
     rates: Array,
     count: Array,
     *,
@@ -44,7 +45,7 @@ def run(
     context: Array | None,
     log_target: LogTarget,
     samples: int,
-) -> tuple[program.State, Array, Array]:
+) -> tuple[State, Array, Array]:
     """`descend` the negative ELBO, with fresh draws a step: those of step k depend on the key and first + k alone."""
 
     def loss(k: Array, trained: Flow) -> Array:

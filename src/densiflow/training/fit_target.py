@@ -130,7 +130,8 @@ class TargetRun(Run):
         while self.done < BLOCK and self.schedule.step < self.last_step:
             count = min(self.steps, BLOCK - self.done, self.last_step - self.schedule.step)
             first = np.asarray(self.schedule.step, np.int32)
-            losses = self._advance(partial(elbo.run, rest=self.rest, key=self.key, first=first, **self.draws), count)
+            run = partial(elbo.run, rest=self.rest, key=self.key, first=first, **self.draws)
+            losses = self._end(self._begin(run, count))
             if losses is None:
                 self._stop_after_the_last()
                 return False

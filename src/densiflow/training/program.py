@@ -1,39 +1,23 @@
 """The compiled part of training: a fixed number of optimiser steps in one program.
 
 Everything that changes between fits of equal shapes (rows, rates, how many of the steps are real) is an argument,
-so that a second fit compiles nothing.
+so that a second fit compiles nothing. The state is used up: a program writes the new one into its memory.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 from jax import Array, lax
 
 from densiflow.fixed import combine
 from densiflow.flow import Flow
+from densiflow.training import adam
+from densiflow.training.adam import State
 
-CLIP = 5.0  # largest norm of a gradient
-MEMORY = 0.99  # of the running average of the weights: about the last hundred steps
-
-OPTIMISER = optax.chain(optax.clip_by_global_norm(CLIP), optax.scale_by_adam())
-
-
-class State(NamedTuple):
-    """What training moves: the trained leaves of a flow, their running average, and the optimiser's state."""
-
-    trained: Flow
-    average: Flow
-    optimiser: Any
-    step: Array  # steps taken, ()
-
-
-@jax.jit
-def start(trained: Flow) -> State:
-    """The state before the first step."""
-    return State(trained, trained, OPTIMISER.init(trained), jnp.zeros((), jnp.int32))
+start = jax.jit(adam.start)
+copied = jax.jit(adam.copied)
 
 
 def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Array) -> Array:
@@ -42,7 +26,7 @@ def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Arr
     return -jnp.sum(jnp.where(weight > 0, weight * log_prob, 0.0))
 
 
-@jax.jit
+@partial(jax.jit, donate_argnames="state")
 def run(
     state: State,
     rates: Array,
@@ -74,21 +58,10 @@ def descend(
     def step(k: Array, carry: tuple[State, Array, Array]) -> tuple[State, Array, Array]:
         state, losses, broken = carry
         value, gradient = jax.value_and_grad(loss, argnums=1)(k, state.trained)
-        sound = jnp.isfinite(value) & jnp.isfinite(optax.tree.norm(gradient))
-        moved = _moved(state, gradient, rates[k], decay)
-        state = jax.tree.map(lambda new, old: jnp.where(sound, new, old), moved, state)
+        state, sound = adam.step(state, value, gradient, rates[k], decay)
         return state, losses.at[k].set(value), broken + ~sound
 
     return lax.fori_loop(0, count, step, (state, jnp.zeros_like(rates), jnp.zeros((), jnp.int32)))
-
-
-def _moved(state: State, gradient: Flow, rate: Array, decay: Array | float) -> State:
-    direction, optimiser = OPTIMISER.update(gradient, state.optimiser)
-    trained = jax.tree.map(lambda p, d: p - rate * (d + decay * p), state.trained, direction)
-    # a short memory at first, so that the start is soon forgotten
-    memory = jnp.minimum(MEMORY, (1.0 + state.step) / (10.0 + state.step)).astype(rate.dtype)
-    average = jax.tree.map(lambda a, p: memory * a + (1 - memory) * p, state.average, trained)
-    return State(trained, average, optimiser, state.step + 1)
 
 
 def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int:
@@ -97,8 +70,8 @@ def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int
     Progress and Ctrl-C work between runs, also inside a long epoch.
 
     >>> steps_per_run(parameters=50_000, batch_size=256)
-    64
+    128
     """
-    step = 6 * parameters * batch_size / 2e10 + 1e-3  # multiply-adds both ways, and what a step costs at least
+    step = 6 * parameters * batch_size / 5e10 + 1e-3  # multiply-adds both ways, and what a step costs at least
     steps = max(1, int(seconds / step))
     return min(256, 1 << (steps.bit_length() - 1))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from numbers import Real
 from typing import Any
 
@@ -192,16 +193,26 @@ def batches(
     weight = rows.weight / rows.weight.mean()
     for start in range(0, total, steps):
         count = min(steps, total - start)
-        first = start * batch_size
-        index = order[first : first + count * batch_size]
-        padded = np.concatenate([index, np.full(steps * batch_size - len(index), order[0])])
-        share = np.zeros(steps * batch_size)
-        share[: len(index)] = weight[index] / batch_size
+        index = order[start * batch_size : (start + count) * batch_size]
+        group = rows.take(index)
+        share = weight[index] / batch_size
         short = n % batch_size
         if start + count == total and short:
-            share[len(index) - short : len(index)] *= batch_size / short
-        group = rows.take(padded)
-        shape = (steps, batch_size)
-        x = group.x.reshape(*shape, -1)
-        context = None if group.context is None else group.context.reshape(*shape, -1)
-        yield x, context, share.reshape(shape).astype(rows.x.dtype), count
+            share[-short:] *= batch_size / short
+        laid_out = partial(_laid_out, shape=(steps, batch_size))
+        context = None if group.context is None else laid_out(group.context)
+        yield laid_out(group.x), context, laid_out(share.astype(rows.x.dtype)), count
+
+
+def _laid_out(values: Floats, shape: tuple[int, int]) -> Floats:
+    """The rows of all batches one after the other as (steps, batch, ...).
+
+    Behind a short batch its own last row is repeated, which lies where the flow's data do; batches that are not real
+    are zeros, and memory that nothing ever touches.
+    """
+    steps, size = shape
+    laid_out = np.zeros((steps * size, *values.shape[1:]), values.dtype)
+    laid_out[: len(values)] = values
+    if values.ndim > 1:
+        laid_out[len(values) : -(-len(values) // size) * size] = values[-1]
+    return laid_out.reshape(*shape, *values.shape[1:])

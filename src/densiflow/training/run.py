@@ -3,7 +3,7 @@
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -13,14 +13,23 @@ from numpy.typing import NDArray
 from densiflow.errors import TrainingError, TrainingWarning
 from densiflow.fixed import combine, partition
 from densiflow.flow import Flow
-from densiflow.training import program
+from densiflow.training import interrupts, program
+from densiflow.training.adam import State
 from densiflow.training.history import History
 from densiflow.training.progress import Progress
 from densiflow.training.schedule import Schedule
 
 MAX_ROLLBACKS = 4
 
-Compiled = Callable[[program.State, NDArray[Any], NDArray[Any]], tuple[program.State, Any, Any]]
+Compiled = Callable[[State, NDArray[Any], NDArray[Any]], tuple[State, Any, Any]]
+
+
+class UnderWay(NamedTuple):
+    """Steps handed to the device, whose results may not be there yet."""
+
+    losses: Any  # (steps,)
+    broken: Any  # how many steps were not sound
+    taken: int  # how many were real
 
 
 class Run(ABC):
@@ -68,19 +77,23 @@ class Run(ABC):
     def _nothing_found(self) -> str:
         """What to say where no finite loss was found."""
 
-    def _advance(self, compiled: Compiled, count: int) -> NDArray[np.float64] | None:
-        """Take `count` steps and return their losses; None if one was not finite, and training went back.
+    def _begin(self, compiled: Compiled, count: int) -> UnderWay:
+        """Hand `count` steps to the device, without waiting for it.
 
-        `compiled` takes the state, the rates of a fixed number of steps and the count.
+        `compiled` takes the state, the rates of a fixed number of steps and the count; the state it uses up.
         """
         rates = np.zeros(self.steps, self.flow.dtype)
         rates[:count] = self.schedule.next(count)
-        state, losses, broken = compiled(self.state, rates, np.asarray(count, np.int32))
-        if int(broken):
-            self._roll_back(int(broken))
+        with interrupts.held():
+            self.state, losses, broken = compiled(self.state, rates, np.asarray(count, np.int32))
+        return UnderWay(losses, broken, taken=count)
+
+    def _end(self, begun: UnderWay) -> NDArray[np.float64] | None:
+        """Wait for the steps' losses; None if one was not finite, and training went back."""
+        if broken := int(begun.broken):
+            self._roll_back(broken)
             return None
-        self.state = state
-        return np.asarray(losses, np.float64)[:count]
+        return np.asarray(begun.losses, np.float64)[: begun.taken]
 
     def _roll_back(self, broken: int) -> None:
         self.history.rollbacks += 1
@@ -103,7 +116,7 @@ class Run(ABC):
         """Keep the averaged weights if their score is the best so far."""
         if not score > self.best_score:
             return False
-        self.best, self.best_score = self.state.average, score
+        self.best, self.best_score = program.copied(self.state.average), score
         self.history.best_epoch = len(self.history.train) - 1
         return True
 
