@@ -1,0 +1,28 @@
+"""nflows: feed-forward MADE layers on torch, its columns reversed between them."""
+
+import torch
+from nflows import distributions, flows, transforms
+from serve import serve
+from torch_peer import move, variants
+
+
+def flow_of(case):
+    kind, options = transforms.MaskedAffineAutoregressiveTransform, {}
+    if case.kind == "spline":
+        kind = transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
+        options = {"num_bins": 8, "tails": "linear", "tail_bound": 3.0}
+    width = {"features": case.dim, "hidden_features": case.hidden[0], "num_blocks": len(case.hidden) - 1}
+    layers = []
+    for _ in range(case.layers):
+        layers += [transforms.ReversePermutation(case.dim), kind(**width, **options, use_residual_blocks=False)]
+    return flows.Flow(transforms.CompositeTransform(layers), distributions.StandardNormal([case.dim]))
+
+
+def make(case, quantity, rows, way):
+    torch.manual_seed(0)
+    flow = move(flow_of(case))
+    return variants(flow, flow.log_prob, flow.sample, case, quantity, rows)
+
+
+if __name__ == "__main__":
+    serve(make)
