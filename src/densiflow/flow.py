@@ -122,12 +122,14 @@ class Flow(eqx.Module):
         """Rows in base space to data: ``(x (..., dim), log_det (...))``."""
         return self._over_rows(_to_data, z, context)
 
-    def sample(self, key: Array, n: int, context: ArrayLike | None = None) -> Array:
+    def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int = 0) -> Array:
         """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
 
-        A row depends on the key, its place and its context alone. Raises `KeyTypeError` for an int as key.
+        A row depends on the key, its place and its context alone; `start` is the place of the first. Raises
+        `KeyTypeError` for an int as key.
         """
-        return self._draw(_sample, key, n, context)
+        check_count("the place of the first sample", start, 0)
+        return self._draw(_sample, key, n, context, start)
 
     def sample_and_log_prob(self, key: Array, n: int, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Draw rows with their log densities, differentiable in the parameters and the context."""

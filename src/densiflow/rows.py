@@ -107,6 +107,18 @@ def piece(n: int, sizes: Sequence[int]) -> int:
     return next(size for size in sizes if size >= share)
 
 
+def batch(flow: Any, least: int = 2**17) -> int:
+    """Rows, at least `least`, of batches that together give to the bit what one batch of all their rows gives.
+
+    They are whole pieces of the longest size, and so many that a batch of that or more goes in no other.
+
+    >>> batch({"weight": np.zeros((5, 300, 43))})
+    132096
+    """
+    longest = sizes_for(flow)[-1]
+    return longest * max(-(-least // longest), MOST_STEPS)
+
+
 def in_pieces(compiled: Callable[..., Any], rows: Sequence[Any], batch: tuple[int, ...], sizes: Sequence[int]) -> Any:
     """Run a compiled function of row arrays (n, ...), one program for all `n`; leaves of the result are (*batch, ...).
 

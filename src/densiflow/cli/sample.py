@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import (
     check_not_read,
     check_table_output,
@@ -12,6 +13,7 @@ from densiflow.cli.options import (
     fitted_table,
     whole_number,
 )
+from densiflow.cli.side_by_side import rows_shown
 from densiflow.errors import ArgumentError, ContextError
 
 
@@ -26,15 +28,20 @@ def sample(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the rows repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
+    no_cache: NoCache = False,
 ) -> None:
     """Draw rows and write them as a table with the columns and types fitted on."""
-    from densiflow.table import files
+    from densiflow.table.files import written_file
 
     check_not_read("--out", out, model=model)
     density = fitted_table(model)
     check_table_output(out)
     context = _context(context_names(density), given or [])
-    files.write_file(density.sample(rows, context=context, random_state=seed), out)
+    drawn = density.sample_batches(rows, context=context, random_state=seed)
+    with programs_kept(no_cache), written_file(out) as write, rows_shown("drawn", rows) as show:
+        for part in drawn:
+            write(part)
+            show(len(part))
     print(f"{out}: {rows} rows")
 
 

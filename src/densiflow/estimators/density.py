@@ -1,7 +1,7 @@
 """The density of a table, as a scikit-learn estimator."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from inspect import signature
@@ -22,7 +22,9 @@ from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.pickling import packed, unpacked
 from densiflow.estimators.randomness import RandomState, key_of
 from densiflow.flow import Flow
+from densiflow.rows import batch
 from densiflow.table import frames
+from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
 from densiflow.training import History
 from densiflow.training.fit import fit_rows
@@ -152,15 +154,12 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         With m context rows, ``n_samples * m`` rows: all draws of the first context row first. A row depends on
         the seed and its place alone.
         """
+        return next(self._drawn(n_samples, context, random_state))
+
+    def sample_batches(self, n_samples: int, *, context: Any = None, random_state: RandomState = None) -> Iterator[Any]:
+        """What `sample` draws, to the bit, in tables of so many rows that memory is bounded."""
         check_fitted(self)
-        check_count("n_samples", n_samples, 1)
-        encoded = self._encoded_context(context)
-        count = n_samples
-        if encoded is not None:
-            count, encoded = 1, np.repeat(encoded, n_samples, axis=0)
-        with self._fitted_precision():
-            x = np.asarray(self.flow_.sample(key_of(random_state), count, encoded), np.float64)
-        return frames.build(self.encoder_.schema, self.encoder_.decode(x.reshape(-1, x.shape[-1])))
+        return self._drawn(n_samples, context, random_state, batch(self.flow_))
 
     def transform(self, X: Any, *, context: Any = None) -> Floats:
         """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
@@ -294,6 +293,21 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fitted_precision(self) -> AbstractContextManager[Any]:
         return self._precision(precision.dtype_of(self.flow_))
+
+    def _drawn(self, n_samples: int, context: Any, random_state: Any, size: int | None = None) -> Iterator[Any]:
+        """Rows drawn, all in one table or in batches of `size`."""
+        check_fitted(self)
+        check_count("n_samples", n_samples, 1)
+        encoded = self._encoded_context(context)
+        key, start = key_of(random_state), 0
+        count = n_samples * (1 if encoded is None else len(encoded))
+        for rows in shares(count, size or count):
+            given = None if encoded is None else encoded[np.arange(start, start + rows) // n_samples]
+            with self._fitted_precision():
+                drawn = self.flow_.sample(key, rows if given is None else 1, given, start=start)
+                x = np.asarray(drawn, np.float64).reshape(rows, -1)
+            yield frames.build(self.encoder_.schema, self.encoder_.decode(x))
+            start += rows
 
     # copies and the model file
 

@@ -7,7 +7,8 @@ same float64 again.
 import csv
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,18 +42,25 @@ def read_file(path: str | os.PathLike[str]) -> "pyarrow.Table":
     Raises `ArgumentError` for another ending, `MissingFileError` where there is no file, and `TableError` for a file
     that can't be read as what its ending says, or has two columns of one name.
     """
+    ending = check_ending(path)
+    with reading(path):
+        table = _read_csv(path) if ending == ".csv" else _read_parquet(path)
+        names = table.column_names
+    refuse_duplicates(str(path), names)
+    return table
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raise `MissingFileError` where there is no file, and `TableError` for what arrow finds wrong with it inside."""
     import pyarrow
 
-    ending = check_ending(path)
     if not Path(path).exists():
         raise MissingFileError(f"there is no file {path}")
     try:
-        table = _read_csv(path) if ending == ".csv" else _read_parquet(path)
-        names = table.column_names
+        yield
     except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise TableError(f"can't read {path} as {_format(ending)}: {_one_line(error)}") from None
-    refuse_duplicates(str(path), names)
-    return table
+        raise TableError(f"can't read {path} as {_format(check_ending(path))}: {_one_line(error)}") from None
 
 
 def write_file(table: Any, path: str | os.PathLike[str]) -> None:
@@ -67,12 +75,21 @@ def write_file(table: Any, path: str | os.PathLike[str]) -> None:
     ...     read_file(f"{folder}/rows.csv").to_pydict()
     {'x0': [1], 'x1': [2.5]}
     """
+    with written_file(path) as write:
+        write(table)
+
+
+@contextmanager
+def written_file(path: str | os.PathLike[str]) -> Iterator[Callable[[Any], None]]:
+    """A function that adds a table's rows to a file, all of the columns and types of the first; see `write_file`."""
     import pyarrow
 
     ending = check_ending(path)
+    writer = _write_csv if ending == ".csv" else _write_parquet
     with written_whole(path) as part:
         try:
-            (_write_csv if ending == ".csv" else _write_parquet)(_as_arrow(table), part)
+            with writer(part) as write:
+                yield lambda table: write(_as_arrow(table))
         except pyarrow.ArrowException as error:
             raise TableError(f"can't write the table as {_format(ending)} to {path}: {_one_line(error)}") from None
 
@@ -97,25 +114,44 @@ def _read_parquet(path: str | os.PathLike[str]) -> "pyarrow.Table":
     from pyarrow.parquet import ParquetFile
 
     with ParquetFile(os.fspath(path)) as file:
-        table = file.read()
-    # pandas stores an index that nobody named as a column; it is not one
+        return without_index(file.read())
+
+
+def without_index(table: "pyarrow.Table") -> "pyarrow.Table":
+    """The table without what pandas stores as a column of a Parquet file: an index that nobody named."""
     return table.select([i for i, name in enumerate(table.column_names) if not name.startswith("__index_level_")])
 
 
-def _write_csv(table: "pyarrow.Table", path: Path) -> None:
+@contextmanager
+def _write_csv(path: Path) -> "Iterator[Callable[[pyarrow.Table], None]]":
     from pyarrow.csv import WriteOptions, write_csv
 
-    header = io.StringIO()
-    csv.writer(header, lineterminator="\n").writerow(table.column_names)  # arrow would quote every name
     with path.open("wb") as file:
-        file.write(header.getvalue().encode())
-        write_csv(table, file, WriteOptions(include_header=False))
+
+        def write(table: "pyarrow.Table") -> None:
+            if file.tell() == 0:
+                header = io.StringIO()
+                csv.writer(header, lineterminator="\n").writerow(table.column_names)  # arrow would quote every name
+                file.write(header.getvalue().encode())
+            write_csv(table, file, WriteOptions(include_header=False))
+
+        yield write
 
 
-def _write_parquet(table: "pyarrow.Table", path: Path) -> None:
-    from pyarrow.parquet import write_table
+@contextmanager
+def _write_parquet(path: Path) -> "Iterator[Callable[[pyarrow.Table], None]]":
+    from pyarrow.parquet import ParquetWriter
 
-    write_table(table, os.fspath(path))
+    with ExitStack() as opened:
+        writer: Any = None
+
+        def write(table: "pyarrow.Table") -> None:
+            nonlocal writer
+            if writer is None:
+                writer = opened.enter_context(ParquetWriter(os.fspath(path), table.schema))
+            writer.write_table(table)
+
+        yield write
 
 
 def _as_arrow(table: Any) -> "pyarrow.Table":
