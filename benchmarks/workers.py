@@ -28,13 +28,13 @@ PAUSE = 0.02  # seconds between turns, in which the threads of the last process 
 class Worker:
     """A library's process; `ask` waits for its answer."""
 
-    def __init__(self, library):
+    def __init__(self, library, settings=None):
         name = ENVIRONMENTS[library]
         python = sys.executable if name is None else environment(name)
         self.log = open(ROOT / ".cache" / f"bench_{library}.log", "w")  # noqa: SIM115 (closed with the process)
         self.process = subprocess.Popen(
             [python, HERE / "peers" / f"peer_{library.lower()}.py"],
-            env=os.environ | QUIET,
+            env=os.environ | QUIET | (settings or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
