@@ -65,5 +65,9 @@ class OutputPathError(DensiflowError, OSError):
     """A path can't be written."""
 
 
+class NativeBuildError(DensiflowError, RuntimeError):
+    """The native kernels could not be compiled or kept."""
+
+
 class TrainingWarning(UserWarning):
     """Training met something worth knowing and went on."""

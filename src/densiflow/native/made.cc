@@ -1,0 +1,158 @@
+// One affine layer of a masked autoregressive flow on the CPU, both ways.
+//
+// A tile of rows goes through the whole network while its activations are in the cache; threads take tiles in turn.
+// Arrays are features-major float32: x (dim, n), context (context_dim, n), weights (out, in). Units are sorted by
+// degree, so each mask is a staircase, given by `reach`: products.h.
+
+#include "network.h"
+
+namespace densiflow {
+namespace {
+
+// z = (x - mu) e^-alpha in place of x, and the sum of -alpha over the columns.
+void affine_to_base(const float* theta, float* x, int64_t dim, int vectors, float bound, float* log_det) {
+  for (int c = 0; c < vectors * LANES; c += LANES) {
+    Vector total = all(0.f);
+    for (int64_t d = 0; d < dim; ++d) {
+      float* column = x + d * TILE + c;
+      const Vector alpha = log_scale(load(theta + (2 * d + 1) * TILE + c), bound);
+      store(column, (load(column) - load(theta + 2 * d * TILE + c)) * exponential(-alpha));
+      total -= alpha;
+    }
+    store(log_det + c, total);
+  }
+}
+
+// One column of x = z e^alpha + mu in place of z; alpha is added to log_det.
+void affine_to_data(const float* theta, float* column, int vectors, float bound, float* log_det) {
+  for (int c = 0; c < vectors * LANES; c += LANES) {
+    const Vector alpha = log_scale(load(theta + TILE + c), bound);
+    store(column + c, load(column + c) * exponential(alpha) + load(theta + c));
+    store(log_det + c, load(log_det + c) + alpha);
+  }
+}
+
+// `kept` may take what every layer says, (out, n), which the way back of training needs.
+ffi::Error to_base(ffi::ThreadPool pool, Array x, ffi::RemainingArgs arrays, Result z, Result log_det,
+                   ffi::RemainingRets kept, Reach reach, int64_t activation, float bound) {
+  const int64_t n = x.dimensions()[1];
+  const Network net(x.dimensions()[0], arrays, arrays.size() / 2, reach);
+  in_parallel(pool, tiles(n), [&](int64_t tile) {
+    const Part part(tile, n);
+    const int64_t room = net.widest * TILE;
+    float* columns = scratch((net.dim + 1) * TILE + 2 * room + net.widest * HEIGHT);
+    float *dets = columns + net.dim * TILE, *h = dets + TILE, *y = h + room, *step = y + room;
+    part.read(x.typed_data(), net.dim, columns);
+    const float* read = columns;
+    for (size_t l = 0; l < net.layers.size(); ++l) {
+      const Layer& layer = net.layers[l];
+      layer.begin(0, layer.out, part, y);
+      add_products(layer, 0, layer.out, 0, layer.in, read, y, part.vectors, step);
+      if (!net.is_last(l)) activate(y, layer.out, part.vectors, activation);
+      if (l < kept.size()) part.write(y, layer.out, (*kept.get<Array>(l))->typed_data());
+      std::swap(h, y);
+      read = h;
+    }
+    affine_to_base(read, columns, net.dim, part.vectors, bound, dets);
+    part.write(columns, net.dim, z->typed_data());
+    part.write(dets, 1, log_det->typed_data());
+  });
+  return ffi::Error::Success();
+}
+
+// Columns whose units are begun together: most of each sum is taken in whole strips, before the recursion in the group.
+constexpr int64_t GROUP = 8;
+
+// A layer while its tile is inverted: its outputs below `done` are finished, those below `needed` come next, and their
+// sums hold the inputs below `counted`.
+struct Stage {
+  const Layer& layer;
+  const float* x;
+  float* y;
+  int64_t done, needed, counted;
+
+  void begin(int64_t known, const Part& part, float* step) {
+    counted = known;
+    layer.begin(done, needed, part, y + done * TILE);
+    add_products(layer, done, needed, 0, known, x, y + done * TILE, part.vectors, step);
+  }
+
+  void finish(const Part& part, float* step) {
+    add_products(layer, done, needed, counted, layer.in, x, y + done * TILE, part.vectors, step);
+  }
+};
+
+// Say how many outputs of each layer the parameters of the columns before `column` need.
+void look_ahead(std::vector<Stage>& stages, int64_t column) {
+  stages.back().needed = 2 * column;
+  for (size_t l = stages.size() - 1; l > 0; --l) {
+    const int64_t readers = stages[l].needed;
+    stages[l - 1].needed = std::max<int64_t>(stages[l - 1].done, readers ? stages[l].layer.reach[readers - 1] : 0);
+  }
+}
+
+// Each unit is computed once, as soon as the columns that it reads are known.
+ffi::Error to_data(ffi::ThreadPool pool, Array z, ffi::RemainingArgs arrays, Result x, Result log_det, Reach reach,
+                   int64_t activation, float bound) {
+  const int64_t n = z.dimensions()[1];
+  const Network net(z.dimensions()[0], arrays, arrays.size() / 2, reach);
+  in_parallel(pool, tiles(n), [&](int64_t tile) {
+    const Part part(tile, n);
+    float *dets = scratch((1 + net.dim + net.height) * TILE + net.widest * HEIGHT), *columns = dets + TILE;
+    std::vector<Stage> stages;
+    float* read = columns;
+    for (const Layer& layer : net.layers) {
+      stages.push_back({layer, read, read + layer.in * TILE, 0, 0, 0});
+      read = stages.back().y;
+    }
+    float *theta = read, *step = theta + 2 * net.dim * TILE;
+    part.read(z.typed_data(), net.dim, columns);
+    std::fill(dets, dets + TILE, 0.f);
+    for (int64_t column = 0; column < net.dim; ++column) {
+      if (column % GROUP == 0) {
+        look_ahead(stages, std::min(column + GROUP, net.dim));
+        for (size_t l = 0; l < stages.size(); ++l) stages[l].begin(l == 0 ? column : stages[l - 1].done, part, step);
+      }
+      look_ahead(stages, column + 1);
+      for (size_t l = 0; l < stages.size(); ++l) {
+        Stage& stage = stages[l];
+        stage.finish(part, step);
+        if (!net.is_last(l))
+          activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, activation);
+        stage.done = stage.needed;
+      }
+      affine_to_data(theta + 2 * column * TILE, columns + column * TILE, part.vectors, bound, dets);
+    }
+    part.write(columns, net.dim, x->typed_data());
+    part.write(dets, 1, log_det->typed_data());
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+}  // namespace densiflow
+
+using namespace densiflow;
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base, to_base,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .RemainingArgs()
+                                  .Ret<Array>()
+                                  .Ret<Array>()
+                                  .RemainingRets()
+                                  .Attr<Reach>("reach")
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("bound"));
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_data, to_data,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .RemainingArgs()
+                                  .Ret<Array>()
+                                  .Ret<Array>()
+                                  .Attr<Reach>("reach")
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("bound"));

@@ -1,0 +1,83 @@
+// What a call says of the network, and how its data come into tiles and leave them.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "products.h"
+#include "threads.h"
+
+namespace densiflow {
+
+namespace ffi = xla::ffi;
+using Array = ffi::Buffer<ffi::F32>;
+using Result = ffi::Result<Array>;
+using Reach = ffi::Span<const int32_t>;
+
+// The rows of data in one tile: zero beyond `count`, up to a whole number of vectors.
+struct Part {
+  int64_t n, start, count;
+  int vectors;
+
+  Part(int64_t tile, int64_t n)
+      : n(n), start(tile * TILE), count(std::min<int64_t>(TILE, n - start)), vectors((count + LANES - 1) / LANES) {}
+
+  void read(const float* array, int64_t rows, float* tile) const {
+    for (int64_t r = 0; r < rows; ++r, tile += TILE) {
+      std::memcpy(tile, array + r * n + start, 4 * count);
+      std::fill(tile + count, tile + vectors * LANES, 0.f);
+    }
+  }
+
+  void write(const float* tile, int64_t rows, float* array) const {
+    for (int64_t r = 0; r < rows; ++r) std::memcpy(array + r * n + start, tile + r * TILE, 4 * count);
+  }
+};
+
+inline int64_t tiles(int64_t n) { return (n + TILE - 1) / TILE; }
+
+// A product of the network and what is added to it: a bias (out,), or an array (out, n) where there is a context.
+struct Layer : Weight {
+  const float* added;
+  bool by_row;  // of data
+
+  void begin(int64_t first, int64_t last, const Part& part, float* y) const {
+    if (by_row) return part.read(added + first * part.n, last - first, y);
+    for (int64_t r = first; r < last; ++r, y += TILE)
+      for (int c = 0; c < part.vectors; ++c) store(y + c * LANES, all(added[r]));
+  }
+};
+
+struct Network {
+  std::vector<Layer> layers;
+  int64_t dim, height = 0, widest;  // rows of all layers' outputs, and of the widest's or of x
+
+  // `arrays` begin with the weight of each layer and what is added to it.
+  Network(int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach) : dim(dim), widest(dim) {
+    for (size_t l = 0; l < depth; ++l) {
+      const Array w = *arrays.get<Array>(2 * l), added = *arrays.get<Array>(2 * l + 1);
+      const int64_t out = w.dimensions()[0], in = w.dimensions()[1];
+      layers.push_back({{w.typed_data(), reach.begin() + height, out, in}, added.typed_data(),
+                        added.dimensions().size() == 2});
+      height += out;
+      widest = std::max(widest, out);
+    }
+  }
+
+  bool is_last(size_t l) const { return l + 1 == layers.size(); }
+};
+
+enum Activation { RELU, TANH };
+
+inline void activate(float* y, int64_t rows, int vectors, int64_t activation) {
+  for (int64_t r = 0; r < rows; ++r, y += TILE)
+    for (int c = 0; c < vectors; ++c) {
+      const Vector v = load(y + c * LANES);
+      store(y + c * LANES, activation == RELU ? (v < 0.f ? all(0.f) : v) : hyperbolic_tangent(v));
+    }
+}
+
+// alpha of what the network says: bound tanh(a / bound), or a itself where bound is 0.
+inline Vector log_scale(Vector a, float bound) { return bound > 0 ? bound * hyperbolic_tangent(a / bound) : a; }
+
+}  // namespace densiflow

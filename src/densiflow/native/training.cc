@@ -1,0 +1,181 @@
+// The way back through `to_base`, for training: gradients of the data, the weights and the biases.
+//
+// First tiles again: from the last layer down, the gradient of what each layer said before its activation, which is
+// kept, and the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the
+// vector axis must be the inputs'. Then weights: strips of each gradient, summed over all rows of data at once.
+
+#include "network.h"
+
+namespace densiflow {
+namespace {
+
+// Turned inputs of a layer: panels of TILE inputs, (n, TILE) each.
+struct Turned {
+  float* panels;
+  int64_t inputs, n;
+
+  static int64_t size(int64_t inputs, int64_t n) { return tiles(inputs) * n * TILE; }
+
+  void take(const float* tile, const Part& part) const {
+    for (int64_t k = 0; k < inputs; k += LANES)
+      for (int64_t i = 0; i < part.count; i += LANES) {
+        Vector square[LANES];
+        for (int unit = 0; unit < LANES; ++unit) square[unit] = load(tile + (k + unit) * TILE + i);
+        turn(square);
+        float* to = panels + k / TILE * n * TILE + (part.start + i) * TILE + k % TILE;
+        const int64_t left = std::min<int64_t>(LANES, part.count - i);
+        for (int64_t row = 0; row < left; ++row) store(to + row * TILE, square[row]);
+      }
+  }
+};
+
+// gradient *= the slope of the activation, told from its value h.
+void through_activation(float* gradient, const float* h, int64_t rows, int vectors, int64_t activation) {
+  for (int64_t i = 0; i < rows * TILE; i += TILE)
+    for (int c = 0; c < vectors * LANES; c += LANES) {
+      const Vector g = load(gradient + i + c), v = load(h + i + c);
+      store(gradient + i + c, activation == RELU ? (v > 0.f ? g : all(0.f)) : g * (1.f - v * v));
+    }
+}
+
+// From the gradients of z and log_det in a tile: those of theta, in place of it, and what reaches x directly, in place
+// of the gradient of z.
+void through_affine(float* theta, const float* x, float* dz, const float* dlog_det, int64_t dim, int vectors,
+                    float bound) {
+  for (int64_t d = 0; d < dim; ++d)
+    for (int c = 0; c < vectors * LANES; c += LANES) {
+      float *mu = theta + 2 * d * TILE + c, *a = mu + TILE, *g = dz + d * TILE + c;
+      const Vector squashed = bound > 0 ? hyperbolic_tangent(load(a) / bound) : all(0.f);
+      const Vector shrink = exponential(bound > 0 ? -bound * squashed : -load(a));
+      const Vector z = (load(x + d * TILE + c) - load(mu)) * shrink;
+      const Vector dx = load(g) * shrink;
+      store(a, (-load(g) * z - load(dlog_det + c)) * (1.f - squashed * squashed));
+      store(mu, -dx);
+      store(g, dx);
+    }
+}
+
+// Of one layer: its turned inputs, and the gradients of what it said before its activation (out, n), of its weight and
+// of its bias.
+struct Back {
+  const Layer& layer;
+  Turned inputs;
+  float *said, *weight, *added;
+  std::vector<int64_t> readers;  // of each input, the first row that reads it
+
+  void find_readers() {
+    for (int64_t k = 0, r = 0; k < layer.in; ++k) {
+      while (r < layer.out && layer.reach[r] <= k) ++r;
+      readers.push_back(r);
+    }
+  }
+};
+
+constexpr int64_t ROWS = 4 * HEIGHT;  // of a weight's gradient that one piece of work computes
+
+// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias.
+void weight_gradient(const Back& back, int64_t first) {
+  const Layer& layer = back.layer;
+  const int64_t last = std::min(first + ROWS, layer.out), n = back.inputs.n;
+  alignas(64) float sums[HEIGHT * TILE];
+  for (int64_t k = 0; k < layer.in; k += TILE) {
+    const int64_t wide = std::min<int64_t>(TILE, layer.in - k);
+    for (int64_t r = first; r < last; r += HEIGHT) {
+      const int64_t height = std::min<int64_t>(HEIGHT, last - r);
+      std::fill(sums, sums + HEIGHT * TILE, 0.f);
+      if (layer.reach[r + height - 1] > k)
+        STRIPS[height](back.said + r * n, n, 1, back.inputs.panels + k * n, sums, n, (wide + LANES - 1) / LANES);
+      for (int64_t i = 0; i < height; ++i) {
+        const int64_t reached = std::clamp<int64_t>(layer.reach[r + i] - k, 0, wide);
+        float* to = back.weight + (r + i) * layer.in + k;
+        std::copy(sums + i * TILE, sums + i * TILE + reached, to);
+        std::fill(to + reached, to + wide, 0.f);
+      }
+    }
+  }
+  for (int64_t r = first; r < last && !layer.by_row; ++r) {
+    const float* said = back.said + r * n;
+    Vector sums = all(0.f);
+    int64_t i = 0;
+    for (; i + LANES <= n; i += LANES) sums += load(said + i);
+    back.added[r] = sum(sums);
+    for (; i < n; ++i) back.added[r] += said[i];
+  }
+}
+
+// `arrays`: of every layer its weight and what is added, then of every layer what it said. `gradients`: of the former.
+ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det, ffi::RemainingArgs arrays, Result dx,
+                        ffi::RemainingRets gradients, Reach reach, int64_t activation, float bound) {
+  const int64_t n = x.dimensions()[1];
+  const size_t depth = arrays.size() / 3;
+  const Network net(x.dimensions()[0], arrays, depth, reach);
+  int64_t size = 0, pieces = 0;
+  for (const Layer& layer : net.layers) {
+    size += layer.out * n + Turned::size(layer.in, n);
+    pieces += (layer.out + ROWS - 1) / ROWS;
+  }
+  float* memory = scratch<1>(size);
+  std::vector<Back> backs;
+  for (size_t l = 0; l < depth; ++l) {
+    const Layer& layer = net.layers[l];
+    Array weight = **gradients.get<Array>(2 * l), added = **gradients.get<Array>(2 * l + 1);
+    float* said = memory + Turned::size(layer.in, n);
+    backs.push_back({layer, {memory, layer.in, n}, said, weight.typed_data(), added.typed_data(), {}});
+    backs[l].find_readers();
+    memory = said + layer.out * n;
+  }
+
+  in_parallel(pool, tiles(n), [&](int64_t tile) {
+    const Part part(tile, n);
+    const int64_t room = net.widest * TILE;
+    float* columns = scratch((2 * net.dim + 1) * TILE + 3 * room + net.widest * HEIGHT);
+    float *direct = columns + net.dim * TILE, *dets = direct + net.dim * TILE;
+    float *h = dets + TILE, *g = h + room, *next = g + room, *step = next + room;
+    part.read(x.typed_data(), net.dim, columns);
+    part.read(dz.typed_data(), net.dim, direct);
+    part.read(dlog_det.typed_data(), 1, dets);
+    part.read(arrays.get<Array>(3 * depth - 1)->typed_data(), 2 * net.dim, g);
+    through_affine(g, columns, direct, dets, net.dim, part.vectors, bound);
+    for (size_t l = depth; l-- > 0;) {
+      const Back& back = backs[l];
+      const Layer& layer = back.layer;
+      if (l > 0) part.read(arrays.get<Array>(2 * depth + l - 1)->typed_data(), layer.in, h);
+      back.inputs.take(l > 0 ? h : columns, part);
+      part.write(g, layer.out, back.said);
+      if (layer.by_row) part.write(g, layer.out, back.added);
+      if (l > 0)
+        std::fill(next, next + layer.in * TILE, 0.f);
+      else
+        std::memcpy(next, direct, 4 * layer.in * TILE);
+      add_transposed(layer, back.readers.data(), g, next, part.vectors, step);
+      if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
+      std::swap(g, next);
+    }
+    part.write(g, net.dim, dx->typed_data());
+  });
+
+  in_parallel(pool, pieces, [&](int64_t piece) {
+    size_t l = depth - 1;
+    for (int64_t here; piece >= (here = (net.layers[l].out + ROWS - 1) / ROWS); --l) piece -= here;
+    weight_gradient(backs[l], (net.layers[l].out - 1) / ROWS * ROWS - piece * ROWS);  // the longest rows first
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+}  // namespace densiflow
+
+using namespace densiflow;
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base_back, to_base_back,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Array>()
+                                  .Arg<Array>()
+                                  .Arg<Array>()
+                                  .RemainingArgs()
+                                  .Ret<Array>()
+                                  .RemainingRets()
+                                  .Attr<Reach>("reach")
+                                  .Attr<int64_t>("activation")
+                                  .Attr<float>("bound"));

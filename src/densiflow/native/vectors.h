@@ -1,0 +1,90 @@
+// Vectors of float32 as wide as the machine's, and the two functions that a layer needs of them.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace densiflow {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+#elif defined(__AVX__)
+constexpr int LANES = 8;
+#else
+constexpr int LANES = 4;
+#endif
+
+typedef float Vector __attribute__((vector_size(4 * LANES)));
+typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
+
+inline Vector load(const float* from) {
+  Vector v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+inline void store(float* to, Vector v) { std::memcpy(to, &v, sizeof v); }
+
+inline Vector all(float a) { return Vector{} + a; }
+
+// v 2^power for a power in -126 .. 127, which is added to an empty exponent.
+inline Vector scaled(Vector v, Integers power) { return v * (Vector)((power + 127) << 23); }
+
+// e^x: x = n log 2 + r, and a polynomial in r (Cephes, expf). It ends in 0 and infinity where float32 does; NaN stays.
+inline Vector exponential(Vector x) {
+  Vector within = x > 89.f ? all(89.f) : x;
+  within = within < -104.f ? all(-104.f) : within;
+  const Vector rounder = all(12582912.f);  // 1.5 * 2^23: nothing after the point is left of what it is added to
+  const Vector n = (within * 1.44269504f + rounder) - rounder;
+  const Vector r = within - n * 0.693359375f + n * 2.12194440e-4f;
+  Vector p = all(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * (r * r) + r + 1.f;
+  const Integers whole = __builtin_convertvector(n == n ? n : all(0.f), Integers);
+  const Integers half = whole >> 1;  // two steps: 2^128 and 2^-150 are beyond one exponent
+  return scaled(scaled(p, half), whole - half);
+}
+
+// tanh x: an odd polynomial near 0, where a quotient of exponentials would cancel (Cephes, tanhf).
+inline Vector hyperbolic_tangent(Vector x) {
+  const Vector size = x < 0.f ? -x : x, square = x * x;
+  Vector p = all(-5.70498872745e-3f);
+  p = p * square + 2.06390887954e-2f;
+  p = p * square + -5.37397155531e-2f;
+  p = p * square + 1.33314422036e-1f;
+  p = p * square + -3.33332819422e-1f;
+  const Vector near = x + x * (square * p);
+  const Vector far = 1.f - 2.f / (exponential(size + size) + 1.f);
+  return size < 0.625f ? near : (x < 0.f ? -far : far);
+}
+
+inline float sum(Vector v) {
+  float total = 0.f;
+  for (int i = 0; i < LANES; ++i) total += v[i];
+  return total;
+}
+
+// Of two rows of a square of LANES rows, S apart: exchange the second half of the one, in blocks of S, with the first
+// of the other.
+template <int S, size_t... J>
+void exchange(Vector& upper, Vector& lower, std::index_sequence<J...>) {
+  const Vector a = upper, b = lower;
+  upper = __builtin_shufflevector(a, b, (J & S ? J - S + LANES : J)...);
+  lower = __builtin_shufflevector(a, b, (J & S ? J + LANES : J + S)...);
+}
+
+// Turn rows to columns: blocks of 1 are exchanged, then of 2, 4 ...
+template <int S = 1>
+void turn(Vector (&rows)[LANES]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; ++i)
+    if (!(i & S)) exchange<S>(rows[i], rows[i + S], std::make_index_sequence<LANES>());
+  if constexpr (2 * S < LANES) turn<2 * S>(rows);
+}
+
+}  // namespace densiflow

@@ -1,0 +1,251 @@
+"""The compiled kernels beside the plain layer: a row at a time, in float64 where it matters."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from densiflow import native
+from densiflow.bijections import Autoregressive
+from densiflow.errors import NativeBuildError
+from densiflow.native import build, layer
+from densiflow.networks.masked_mlp import MaskedMLP
+from densiflow.scalars import Affine
+
+CASES = {
+    "one column": (1, 0, {"hidden": (3,)}),
+    "one column, context": (1, 2, {"hidden": (5, 4), "activation": "tanh"}),
+    "two columns": (2, 0, {"hidden": (64, 64)}),
+    "narrower than dim - 1": (6, 0, {"hidden": (3, 2), "activation": "tanh"}),
+    "no hidden layer": (7, 0, {"hidden": ()}),
+    "no hidden layer, context": (3, 2, {"hidden": ()}),
+    "three hidden layers": (21, 3, {"hidden": (40, 17, 33)}),
+    "context in every product": (9, 2, {"hidden": (20, 11), "context_layers": "all", "activation": "tanh"}),
+    "context bent": (5, 2, {"hidden": (8, 9), "bends_context": True, "activation": "tanh"}),
+    "units counted": (3, 0, {"hidden": (4, 3), "units": ((1, 0, 2, 1), (2, 1, 0, 0))}),
+    "wide": (43, 0, {"hidden": (128, 128)}),
+    "784 columns": (784, 0, {"hidden": (100,)}),
+}
+SCALARS = {"bounded": Affine(), "tightly bounded": Affine(bound=0.25), "free": Affine(bound=None)}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _compiled():
+    try:
+        build.build()
+    except NativeBuildError as error:
+        pytest.skip(f"the kernels can't be compiled here: {error}")
+    layer._loaded.cache_clear()
+    assert native.available(), "the kernels were compiled and can't be loaded"
+
+
+def network_of(name):
+    dim, context_dim, options = CASES[name]
+    network = MaskedMLP(jax.random.key(1), dim, context_dim, parameters=2, start="random", **options)
+    # weights that training has moved, above the stairs of each mask too, where no product may read them
+    keys = iter(jax.random.split(jax.random.key(2), 99))
+    return jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(next(keys), leaf.shape) / leaf.shape[-1], network)
+
+
+def rows_of(network, n, seed=3):
+    x = jax.random.normal(jax.random.key(seed), (network.dim, n))
+    given = jax.random.normal(jax.random.key(seed + 1), (network.context_dim, n)) if network.context_dim else None
+    return x, given
+
+
+def plain(direction, scalar, network, x, context=None):
+    """A row at a time, to data a column at a time."""
+    bijection = Autoregressive.of(network, scalar)
+    return jax.vmap(getattr(bijection, direction), in_axes=1, out_axes=(1, 0))(x, context)
+
+
+def fast(direction, scalar, network, x, context=None):
+    return getattr(native, direction)(network, scalar, x, context, partial(plain, direction, scalar))
+
+
+def in_float64(tree):
+    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
+
+
+def exact(direction, scalar, network, x, context):
+    with jax.enable_x64(True):
+        return jax.tree.map(np.asarray, plain(direction, scalar, *in_float64((network, x, context))))
+
+
+def is_called(function, *args):
+    return "densiflow_made" in jax.jit(function).lower(*args).as_text()
+
+
+def assert_close(found, wanted, tolerance=3e-6):
+    """To rounding: relative to the largest entry of each array."""
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        assert a.shape == b.shape
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * (1 + float(np.max(np.abs(b), initial=0.0))))
+
+
+@pytest.mark.parametrize("direction", ["to_base", "to_data"])
+@pytest.mark.parametrize("name", CASES)
+def test_values(name, direction):
+    network = network_of(name)
+    x, context = rows_of(network, 37)
+    scalar = Affine()
+    assert is_called(partial(fast, direction, scalar), network, x, context)
+    found = jax.jit(partial(fast, direction, scalar))(network, x, context)
+    assert_close(found, exact(direction, scalar, network, x, context))
+
+
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 63, 64, 65, 200])
+def test_any_number_of_rows(n):
+    network = network_of("three hidden layers")
+    x, context = rows_of(network, n)
+    z, log_det = fast("to_base", Affine(), network, x, context)
+    assert_close((z, log_det), exact("to_base", Affine(), network, x, context))
+    back, log_det_back = fast("to_data", Affine(), network, z, context)
+    assert_close((back, -log_det_back), (x, log_det))
+
+
+@pytest.mark.parametrize("scalar", SCALARS.values(), ids=SCALARS)
+def test_scales(scalar):
+    network = network_of("wide")
+    x, _ = rows_of(network, 20)
+    for direction in ("to_base", "to_data"):
+        found = fast(direction, scalar, network, x)
+        assert_close(found, exact(direction, scalar, network, x, None))
+
+
+def linear(a):
+    """A network that says mu = 0 and this log-scale of one column."""
+    return MaskedMLP.of([[[0.0], [0.0]]], [[0.0, a]], dim=1, parameters=2, hidden=())
+
+
+@pytest.mark.parametrize("a", [0.0, 1e-6, -0.3, 0.7, 5.0, -20.0, 60.0, 87.0, -87.0, 100.0, -100.0, 1e30, -1e30, np.nan])
+def test_scale_of_any_size(a):
+    """e^alpha within two units in the last place, 0 and infinity where float32 has nothing else."""
+    with np.errstate(over="ignore"):
+        exponential = np.exp(np.float64(np.float32(a))).astype(np.float32)
+        bounded = np.exp(3 * np.tanh(np.float64(np.float32(a)) / 3)).astype(np.float32)
+    one = jnp.ones((1, 3))
+    found = np.asarray(fast("to_data", Affine(bound=None), linear(a), one)[0][0, 0])
+    tiny = np.finfo(np.float32).tiny
+    if exponential < tiny:  # XLA's threads take what is smaller than that for 0
+        assert 0 <= found < tiny
+    else:
+        np.testing.assert_array_max_ulp(found, exponential, 2)
+    np.testing.assert_allclose(fast("to_data", Affine(), linear(a), one)[0][0, 0], bounded, rtol=1e-6)
+
+
+def test_hyperbolic_tangent_to_the_last_places():
+    a = np.concatenate([np.linspace(-12, 12, 4001), np.geomspace(1e-30, 1, 500)]).astype(np.float32)
+    network = MaskedMLP.of([np.zeros((2, 1))], [[0.0, 0.0]], [np.array([[0.0], [1.0]])], dim=1, context_dim=1,
+                           parameters=2, hidden=())  # fmt: skip
+    log_det = fast("to_data", Affine(bound=1.0), network, jnp.ones((1, len(a))), jnp.asarray(a)[None])[1]
+    np.testing.assert_array_max_ulp(np.asarray(log_det), np.tanh(a.astype(np.float64)).astype(np.float32), 4)
+
+
+def test_rows_that_are_not_finite_stay_alone():
+    network = network_of("wide")
+    x, _ = rows_of(network, 70)
+    clean = fast("to_base", Affine(), network, x)
+    z, log_det = fast("to_base", Affine(), network, x.at[0, 3].set(np.nan).at[5, 40].set(np.inf))
+    others = np.delete(np.arange(70), [3, 40])
+    np.testing.assert_array_equal(z[:, others], clean[0][:, others])
+    np.testing.assert_array_equal(log_det[others], clean[1][others])
+    assert np.isnan(z[:, 3]).all()
+    assert not np.isfinite(z[5:, 40]).any()
+
+
+def loss(direction, scalar, network, x, context):
+    """Of any slopes in z and log_det, which do not depend on these: so nothing magnifies their rounding."""
+    z, log_det = fast(direction, scalar, network, x, context)
+    slopes = jnp.sin(1.0 + jnp.arange(z.size + log_det.size))
+    return jnp.dot(slopes, jnp.concatenate([z.ravel(), log_det]))
+
+
+BOUNDED = [(name, "bounded") for name in CASES if name != "784 columns"]
+
+
+@pytest.mark.parametrize(("name", "scale"), [*BOUNDED, ("wide", "free"), ("two columns", "tightly bounded")])
+def test_gradients_in_training(name, scale):
+    network, scalar = network_of(name), SCALARS[scale]
+    args = (network, *rows_of(network, 75))
+    gradient = jax.grad(partial(loss, "to_base", scalar), argnums=(0, 1, 2) if network.context_dim else (0, 1))
+    with native.derivatives("reverse"):
+        assert "densiflow_made_to_base_back" in jax.jit(gradient).lower(*args).as_text()
+        found = jax.jit(gradient)(*args)
+    with native.derivatives("none"):
+        wanted = jax.jit(gradient)(*args)
+        assert not is_called(gradient, *args)
+    assert_close(found, wanted, 1e-5)
+    for mask, slope in zip(
+        (ends.reader[:, None] >= ends.read for ends in network.ends()), found[0].weights, strict=True
+    ):
+        assert not np.any(np.asarray(slope)[~mask])
+
+
+@pytest.mark.parametrize("direction", ["to_base", "to_data"])
+def test_every_other_derivative_is_the_plain_one(direction):
+    network = network_of("context in every product")
+    x, context = rows_of(network, 4)
+    of_x = partial(fast, direction, Affine(), network, context=context)
+    of_x_plain = partial(plain, direction, Affine(), network, context=context)
+    for derivative in (jax.jacfwd, lambda f: jax.jacfwd(jax.jacrev(f))):
+        assert_close(jax.jit(derivative(of_x))(x), jax.jit(derivative(of_x_plain))(x), 1e-5)
+
+
+def test_over_flows():
+    """`vmap` over networks, as ensembles have it, and over batches; gradients in training too."""
+    networks = jax.vmap(lambda key: MaskedMLP(key, 4, parameters=2, hidden=(9,), start="random"))(
+        jax.random.split(jax.random.key(0), 3)
+    )
+    x = jax.random.normal(jax.random.key(1), (3, 4, 20))
+    of_all = jax.vmap(partial(fast, "to_base", Affine()))
+    assert_close(of_all(networks, x), jax.vmap(partial(plain, "to_base", Affine()))(networks, x))
+    slopes = jax.vmap(jax.grad(partial(loss, "to_base", Affine())), in_axes=(0, 0, None))
+    with native.derivatives("reverse"):
+        found = slopes(networks, x, None)
+    assert_close(found, slopes(networks, x, None), 1e-5)
+
+
+def test_what_the_kernels_do_not_know_is_left_to_jax(monkeypatch):
+    network = network_of("two columns")
+    x, _ = rows_of(network, 5)
+
+    def called(network, x):
+        return is_called(partial(fast, "to_base", Affine()), network, x)
+
+    assert called(network, x)
+    assert not is_called(partial(fast, "to_base", Affine("softplus")), network, x)
+    silu = MaskedMLP(jax.random.key(0), 2, parameters=2, hidden=(4,), activation="silu")
+    assert not called(silu, x)
+    with jax.enable_x64(True):
+        assert not called(*in_float64((network, x)))
+    monkeypatch.setenv("DENSIFLOW_NATIVE", "0")
+    assert not called(network, x)
+
+
+def test_another_device_has_jax_alone():
+    network = network_of("two columns")
+    x, _ = rows_of(network, 5)
+    for mode in ("all", "reverse"):
+        with native.derivatives(mode):
+            gradient = jax.jit(jax.value_and_grad(partial(loss, "to_base", Affine())))
+            text = gradient.trace(network, x, None).lower(lowering_platforms=("cuda",)).as_text()
+        assert "densiflow_made" not in text
+
+
+def test_a_library_is_known_by_what_it_is_made_of(monkeypatch):
+    before = build.library()
+    assert build.library() == before
+    monkeypatch.setattr(build, "_processor", lambda: "another")
+    assert build.library() != before
+
+
+def test_without_a_compiler_the_reason_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("CXX", "")
+    monkeypatch.setattr(build.shutil, "which", lambda name: None)
+    with pytest.raises(NativeBuildError, match=r"expected a C\+\+ compiler"):
+        build.build()
+    assert not layer._loaded.__wrapped__()
