@@ -126,31 +126,28 @@ class TargetRun(Run):
         self.key, self.judging = key, jax.random.split(judging, -(-JUDGING // samples))
 
     def _epoch(self, progress: Progress) -> bool:
-        self.nats, self.done = 0.0, 0
-        while self.done < BLOCK and self.schedule.step < self.last_step:
-            count = min(self.steps, BLOCK - self.done, self.last_step - self.schedule.step)
+        while self.course.done < BLOCK and self.schedule.step < self.last_step:
+            count = min(self.steps, BLOCK - self.course.done, self.last_step - self.schedule.step)
             first = np.asarray(self.schedule.step, np.int32)
             run = partial(elbo.run, rest=self.rest, key=self.key, first=first, **self.draws)
             losses = self._end(self._begin(run, count))
             if losses is None:
                 self._stop_after_the_last()
                 return False
-            self.nats -= float(losses.sum())
-            self.done += count
+            self.course.count(-float(losses.sum()), count)
             progress.update(self.history, self.schedule.step)
-        self._record()
         return True
 
     def _judge(self) -> None:
         """Score the averaged weights by the fixed draws."""
         nats = np.asarray(elbo.judge(self.state.average, self.rest, self.judging, **self.draws), np.float64)
         score = float(nats.mean()) if np.isfinite(nats).all() else -np.inf
-        self.history.validation.append(score)
-        self._is_better(score)
+        if self.course.is_best(score):
+            self._keep()
         self._stop_after_the_last()
 
     def _stop_after_the_last(self) -> None:
-        if self.schedule.step >= self.last_step:
+        if self.schedule.step >= self.last_step and not self.history.stopped:
             self.history.stopped = "all steps taken"
 
     @property
