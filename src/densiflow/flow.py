@@ -112,15 +112,15 @@ class Flow(eqx.Module):
 
     def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> Array:
         """Log density of each row, nats: (..., dim) and (..., c) to (...); -inf outside the domain."""
-        return self._over_rows(_log_prob, x, context)
+        return _over_rows(_log_prob, self, x, context)
 
     def to_base(self, x: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Rows of data to base space: ``(z (..., dim), log_det (...))``."""
-        return self._over_rows(_to_base, x, context)
+        return _over_rows(_to_base, self, x, context)
 
     def to_data(self, z: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Rows in base space to data: ``(x (..., dim), log_det (...))``."""
-        return self._over_rows(_to_data, z, context)
+        return _over_rows(_to_data, self, z, context)
 
     def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int = 0) -> Array:
         """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
@@ -129,11 +129,11 @@ class Flow(eqx.Module):
         `KeyTypeError` for an int as key.
         """
         check_count("the place of the first sample", start, 0)
-        return self._draw(_sample, key, n, context, start)
+        return _draw(_sample, self, key, n, context, start)
 
     def sample_and_log_prob(self, key: Array, n: int, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Draw rows with their log densities, differentiable in the parameters and the context."""
-        return self._draw(_sample_and_log_prob, key, n, context)
+        return _draw(_sample_and_log_prob, self, key, n, context)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the flow to one safetensors file; `densiflow.load` reads it back."""
@@ -154,34 +154,6 @@ class Flow(eqx.Module):
             (scaling, context_scaling),
             is_leaf=lambda node: node is None,
         )
-
-    def _over_rows(self, compiled: Any, x: ArrayLike, context: ArrayLike | None) -> Any:
-        rows.check_x(x, self.dim)
-        rows.check_context(context, self.context_dim)
-        precision.require(self.dtype)
-        if rows.is_traced(self, x, context):
-            batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, jnp)
-            out = compiled(self, flat_x, flat_context)
-            return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
-        batch, flat_x, flat_context = rows.flatten(x, context, self.dtype, np)
-        return rows.in_pieces(partial(compiled, self), [flat_x, flat_context], batch, rows.sizes_for(self))
-
-    def _draw(self, compiled: Any, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
-        rows.check_key(key)
-        rows.check_context(context, self.context_dim)
-        precision.require(self.dtype)
-        check_count("the number of samples", n, 0)
-        batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
-        traced = rows.is_traced(self, key, context)
-        xp: Any = jnp if traced else np
-        index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
-        if context is not None:
-            width = self.context_dim
-            context = xp.broadcast_to(xp.asarray(context, self.dtype), (*batch, width)).reshape(-1, width)
-        if traced:
-            out = compiled(self, key, index, context)
-            return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
-        return rows.in_pieces(partial(compiled, self, key), [index, context], batch, rows.sizes_for(self))
 
     def context_as_seen(self, context: Array | None) -> Array | None:
         """Contexts (n, c) as bijection and base see them: scaled, then embedded where there is an embedding."""
@@ -210,6 +182,43 @@ class Flow(eqx.Module):
 
     def _base_log_prob(self, z: Array, context: Array | None) -> Array:
         return jax.vmap(self.base.log_prob)(z, context_for(self.base, context))
+
+
+# Functions, since looking up a module's own method copies the module.
+
+
+def _over_rows(compiled: Any, flow: Flow, x: ArrayLike, context: ArrayLike | None) -> Any:
+    rows.check_x(x, flow.dim)
+    rows.check_context(context, flow.context_dim)
+    leaves = jax.tree.leaves(flow)
+    dtype = precision.dtype_of(leaves)
+    precision.require(dtype)
+    if rows.is_traced(leaves, x, context):
+        batch, flat_x, flat_context = rows.flatten(x, context, dtype, jnp)
+        out = compiled(flow, flat_x, flat_context)
+        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+    batch, flat_x, flat_context = rows.flatten(x, context, dtype, np)
+    return rows.in_pieces(partial(compiled, flow), [flat_x, flat_context], batch, rows.sizes_for(leaves))
+
+
+def _draw(compiled: Any, flow: Flow, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
+    rows.check_key(key)
+    rows.check_context(context, flow.context_dim)
+    leaves = jax.tree.leaves(flow)
+    dtype = precision.dtype_of(leaves)
+    precision.require(dtype)
+    check_count("the number of samples", n, 0)
+    batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
+    traced = rows.is_traced(leaves, key, context)
+    xp: Any = jnp if traced else np
+    index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
+    if context is not None:
+        width = flow.context_dim
+        context = xp.broadcast_to(xp.asarray(context, dtype), (*batch, width)).reshape(-1, width)
+    if traced:
+        out = compiled(flow, key, index, context)
+        return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
+    return rows.in_pieces(partial(compiled, flow, key), [index, context], batch, rows.sizes_for(leaves))
 
 
 def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:

@@ -89,7 +89,7 @@ def sizes_for(flow: Any) -> tuple[int, ...]:
     (64, 256, 1024, 2048)
     """
     leaves = jax.tree.leaves(flow)
-    if any(device.platform != "cpu" for leaf in leaves if isinstance(leaf, Array) for device in leaf.devices()):
+    if any(device.platform != "cpu" for leaf in leaves[:1] if isinstance(leaf, Array) for device in leaf.devices()):
         return ON_ACCELERATOR
     widest = max((side for leaf in leaves for side in np.shape(leaf)[-2:]), default=1)
     steps = min(max(CELLS // (widest * STEP), 1), MOST_STEPS)
@@ -127,26 +127,37 @@ def in_pieces(compiled: Callable[..., Any], rows: Sequence[Any], batch: tuple[in
     """
     n = math.prod(batch)
     size = piece(n, sizes)
-    waiting: deque[tuple[int, Any]] = deque()
-    whole: Any = None
-    for start in range(0, max(n, 1), size):
-        out = compiled(*[None if r is None else _pad(r[start : start + size], size) for r in rows])
-        if whole is None:
-            whole = jax.tree.map(lambda leaf: np.empty((n, *leaf.shape[1:]), leaf.dtype), out)
-        waiting.append((start, out))
+    starts = range(0, max(n, 1), size)
+    outs = (compiled(*[None if r is None else _pad(r[start : start + size], size) for r in rows]) for start in starts)
+    first = next(outs)
+    if n <= size:
+        return jax.tree.map(lambda leaf: _shaped(leaf, batch, leaf), first)
+    whole = jax.tree.map(lambda leaf: np.empty((n, *leaf.shape[1:]), leaf.dtype), first)
+    waiting = deque([first])
+    done = 0
+    for out in outs:
+        waiting.append(out)
         if len(waiting) > AHEAD:
-            _place(whole, *waiting.popleft())
-    while waiting:
-        _place(whole, *waiting.popleft())
-    device = jax.tree.leaves(out)[0].sharding
-    return jax.tree.map(lambda leaf: jax.device_put(leaf.reshape((*batch, *leaf.shape[1:])), device), whole)
+            done = _place(whole, done, waiting.popleft())
+    for out in waiting:
+        done = _place(whole, done, out)
+    return jax.tree.map(lambda leaf, computed: _shaped(leaf, batch, computed), whole, first)
 
 
-def _place(whole: Any, start: int, out: Any) -> None:
+def _shaped(leaf: Any, batch: tuple[int, ...], computed: Array) -> Array:
+    """The rows that are no padding, in the shape of the batch, where they were computed."""
+    if leaf is computed and leaf.shape[:1] == batch:
+        return computed
+    rows = np.asarray(leaf)[: math.prod(batch)]
+    return jax.device_put(rows.reshape((*batch, *leaf.shape[1:])), computed.sharding)
+
+
+def _place(whole: Any, start: int, out: Any) -> int:
     """Copy the rows of a piece to where they belong, from `start` on; what is padding is dropped."""
     for into, leaf in zip(jax.tree.leaves(whole), jax.tree.leaves(out), strict=True):
         part = into[start : start + len(leaf)]
         part[...] = np.asarray(leaf)[: len(part)]
+    return start + len(leaf)
 
 
 def _pad(rows: np.ndarray, size: int) -> np.ndarray:
