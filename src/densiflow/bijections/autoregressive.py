@@ -11,11 +11,13 @@ from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
 from densiflow.bijections.base import Bijection
+from densiflow.bijections.one_pass import one_pass
 from densiflow.bijections.permute import checked_permutation
 from densiflow.errors import ShapeError
 from densiflow.networks.conditioner import AutoregressiveConditioner, ready_to_train
 from densiflow.networks.masked_mlp import ContextLayers, MaskedMLP, Start
 from densiflow.networks.residual_masked_mlp import ResidualMaskedMLP
+from densiflow.networks.triangular import TriangularNetwork, columns
 from densiflow.scalars.affine import Affine
 from densiflow.scalars.base import ScalarMap
 
@@ -113,6 +115,28 @@ class Autoregressive(Bijection):
 
         x, log_det = lax.fori_loop(0, self.dim, column, (jnp.zeros_like(z), jnp.zeros((), z.dtype)))
         return self._restored(x), log_det
+
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        if not isinstance(self.conditioner, TriangularNetwork):
+            return super().to_base_columns(x, context)
+        x = self._ordered(x)
+        theta = columns(self.conditioner, x, context)
+        z, log_slope = self.scalar.to_base(x, jnp.moveaxis(theta, 1, -1))
+        return self._restored(z), jnp.sum(log_slope, axis=0)
+
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        if not isinstance(self.conditioner, TriangularNetwork):
+            return super().to_data_columns(z, context)
+        x, log_det = one_pass(self.conditioner, self.scalar, self._ordered(z), context, self._group)
+        return self._restored(x), log_det
+
+    @property
+    def _group(self) -> int:
+        """How many columns wait for each other while rows are inverted.
+
+        Small groups cost less to run, few groups less to compile: a root search is compiled once.
+        """
+        return max(1, int(0.7 * self.dim**0.5)) if self.scalar.closed else self.dim
 
     @property
     def needs_data(self) -> bool:  # type: ignore[override]

@@ -1,7 +1,7 @@
 """The interface of every bijection, and what each declares about itself."""
 
 from abc import abstractmethod
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, final
 
 import equinox as eqx
 import jax
@@ -18,8 +18,9 @@ class Bijection(eqx.Module):
 
     Directions are named by where they land. Each returns ``(value, log_det)``, where `log_det` is the
     log-absolute-determinant of the direction just taken. `to_base` and `to_data` take one row and are the
-    reference meaning; `to_base_rows` and `to_data_rows` take many and may be overridden by something faster,
-    which a law holds equal to the one-row form.
+    reference meaning. Many rows go through `to_base_columns` and `to_data_columns`, a column of the table being one
+    piece of memory; these may be overridden by something faster, which a law holds equal to the one-row form.
+    `to_base_rows` and `to_data_rows` are the same for rows as tables hold them.
 
     Shapes: ``x, z`` (dim,); ``context`` (context_dim,) or None; ``log_det`` ().
 
@@ -42,13 +43,25 @@ class Bijection(eqx.Module):
     def to_data(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """One row in base space to data: ``(x, log_det)``."""
 
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        """Many rows side by side: x (dim, n), context (c, n) to ``(z, log_det)`` of shapes (dim, n) and (n,)."""
+        return jax.vmap(self.to_base, in_axes=1, out_axes=(1, 0))(x, context)
+
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        """Many rows side by side: z (dim, n), context (c, n) to ``(x, log_det)`` of shapes (dim, n) and (n,)."""
+        return jax.vmap(self.to_data, in_axes=1, out_axes=(1, 0))(z, context)
+
+    @final
     def to_base_rows(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Many rows: (n, dim) to ``(z, log_det)`` of shapes (n, dim) and (n,)."""
-        return jax.vmap(self.to_base)(x, context)
+        z, log_det = self.to_base_columns(x.T, None if context is None else context.T)
+        return z.T, log_det
 
+    @final
     def to_data_rows(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         """Many rows: (n, dim) to ``(x, log_det)`` of shapes (n, dim) and (n,)."""
-        return jax.vmap(self.to_data)(z, context)
+        x, log_det = self.to_data_columns(z.T, None if context is None else context.T)
+        return x.T, log_det
 
     def initialise(self, x: Array, context: Array | None = None) -> Self:
         """A new bijection set from rows of data before training; the same one unless a class needs it."""

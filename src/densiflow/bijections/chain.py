@@ -77,17 +77,17 @@ class Chain(Bijection):
             total += log_det
         return z, total
 
-    def to_base_rows(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        total = jnp.zeros(x.shape[:1], x.dtype)
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        total = jnp.zeros(x.shape[1:], x.dtype)
         for member in self.members:
-            x, log_det = member.to_base_rows(x, context_for(member, context))
+            x, log_det = member.to_base_columns(x, context_for(member, context))
             total += log_det
         return x, total
 
-    def to_data_rows(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        total = jnp.zeros(z.shape[:1], z.dtype)
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        total = jnp.zeros(z.shape[1:], z.dtype)
         for member in reversed(self.members):
-            z, log_det = member.to_data_rows(z, context_for(member, context))
+            z, log_det = member.to_data_columns(z, context_for(member, context))
             total += log_det
         return z, total
 

@@ -43,11 +43,11 @@ class Inverse(Bijection):
     def to_data(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self.inner.to_base(z, context)
 
-    def to_base_rows(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return self.inner.to_data_rows(x, context)
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.inner.to_data_columns(x, context)
 
-    def to_data_rows(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        return self.inner.to_base_rows(z, context)
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.inner.to_base_columns(z, context)
 
     @property
     def domain(self) -> Space:

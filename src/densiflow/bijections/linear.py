@@ -95,13 +95,11 @@ class Linear(Bijection):
     def to_data(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         return self._solve(z[jnp.argsort(self.permutation)]), -self._log_det()
 
-    def to_base_rows(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        z = _product(_product(x, self._upper.T), self._lower.T)[:, self.permutation]
-        return z, jnp.broadcast_to(self._log_det(), x.shape[:1])
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.to_base(x)[0], jnp.broadcast_to(self._log_det(), x.shape[1:])
 
-    def to_data_rows(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        x = self._solve(z[:, jnp.argsort(self.permutation)].T).T
-        return x, jnp.broadcast_to(-self._log_det(), z.shape[:1])
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        return self.to_data(z)[0], jnp.broadcast_to(-self._log_det(), z.shape[1:])
 
     def _solve(self, right: Array) -> Array:
         """U^-1 L^-1 times one column (dim,), or many (dim, n)."""

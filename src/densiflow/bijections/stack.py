@@ -80,13 +80,13 @@ class Stack(Bijection):
         zero = jnp.zeros((), z.dtype)
         return self._scan(lambda layer, z: layer.to_data(z, context), z, zero, reverse=True)
 
-    def to_base_rows(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        zeros = jnp.zeros(x.shape[:1], x.dtype)
-        return self._scan(lambda layer, x: layer.to_base_rows(x, context), x, zeros, reverse=False)
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        zeros = jnp.zeros(x.shape[1:], x.dtype)
+        return self._scan(lambda layer, x: layer.to_base_columns(x, context), x, zeros, reverse=False)
 
-    def to_data_rows(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        zeros = jnp.zeros(z.shape[:1], z.dtype)
-        return self._scan(lambda layer, z: layer.to_data_rows(z, context), z, zeros, reverse=True)
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        zeros = jnp.zeros(z.shape[1:], z.dtype)
+        return self._scan(lambda layer, z: layer.to_data_columns(z, context), z, zeros, reverse=True)
 
     @property
     def needs_data(self) -> bool:  # type: ignore[override]

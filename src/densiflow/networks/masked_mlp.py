@@ -17,6 +17,7 @@ from densiflow.errors import ArgumentError
 from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
 from densiflow.networks.given import with_arrays
+from densiflow.networks.triangular import Ends, Product, one_row
 from densiflow.precision import float_dtype
 
 Start = Literal["identity", "random"]
@@ -81,7 +82,7 @@ class MaskedMLP(eqx.Module):
         self.bends_context, self.units = bool(bends_context) and context_dim > 0, units
         self._check_arguments(start)
         dtype = float_dtype(dtype)
-        products = self._products(start)
+        products = self._drawn(start)
         count = sum(mask.size + len(mask) * (width + 1) for mask, width, _, _ in products)
         numbers = jax.random.normal(key, (count,), dtype)  # all of them in one draw: it compiles in a third of the time
         weights, biases, context_weights = [], [], []
@@ -117,7 +118,7 @@ class MaskedMLP(eqx.Module):
             blank, weights=weights, biases=biases, context_weights=context_weights, context_biases=context_biases
         )
 
-    def _products(self, start: str) -> list[tuple[np.ndarray, int, np.ndarray, float]]:
+    def _drawn(self, start: str) -> list[tuple[np.ndarray, int, np.ndarray, float]]:
         """For each product: its mask, the context's width in it, its initial scale by row, that of its bias."""
         degrees = self.degrees()
         products = []
@@ -162,25 +163,31 @@ class MaskedMLP(eqx.Module):
     def _reads_context(self, layer: int) -> bool:
         return self.context_dim > 0 and (layer == 0 or self.context_layers == "all")
 
-    def _of_context(self, layer: int, context: Array) -> Array:
-        product = self.context_weights[layer] @ context
-        if layer == 0 and self.bends_context:
-            return activation(self.activation)(product + self.context_biases[0])
-        return product
+    def ends(self) -> list[Ends]:
+        """The degrees on both sides of each product."""
+        return [Ends(reader, read) for read, reader in pairwise(self.degrees())]
+
+    def added(self, k: int, context: Array | None) -> Array:
+        """What product k adds to whatever it reads: bias and context; (units,), or (units, n) for contexts (c, n)."""
+        bias = self.biases[k]
+        if context is None or not self._reads_context(k):
+            return bias
+        shape = (-1,) + (1,) * (context.ndim - 1)
+        given = self.context_weights[k] @ context
+        if k == 0 and self.bends_context:
+            given = activation(self.activation)(given + self.context_biases[0].reshape(shape))
+        return given + bias.reshape(shape)
+
+    def through(self, product: Product, x: Any) -> Any:
+        """The products with the activation between them."""
+        last = len(self.weights) - 1
+        for k in range(last):
+            x = jax.tree.map(activation(self.activation), product(k, x))
+        return product(last, x)
 
     def __call__(self, x: Array, context: Array | None = None) -> Array:
         """The parameters of every column: (dim, parameters)."""
-        degrees = self.degrees()
-        last = len(self.weights) - 1
-        h = x
-        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
-            mask = masks.mask(degrees[layer + 1], degrees[layer])
-            h = jnp.where(mask, weight, 0.0) @ h + bias
-            if context is not None and self._reads_context(layer):
-                h += self._of_context(layer, context)
-            if layer < last:
-                h = activation(self.activation)(h)
-        return h.reshape(self.dim, self.parameters)
+        return one_row(self, x, context)
 
     def dependence(self) -> np.ndarray:
         """(dim, dim) booleans: whether the parameters of column i read column j, through any path."""

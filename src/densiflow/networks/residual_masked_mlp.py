@@ -17,6 +17,7 @@ from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
 from densiflow.networks.given import with_arrays
 from densiflow.networks.masked_mlp import ContextLayers, Start
+from densiflow.networks.triangular import Ends, Product, one_row
 from densiflow.precision import float_dtype
 
 
@@ -81,8 +82,7 @@ class ResidualMaskedMLP(eqx.Module):
         self.units = units
         self._check_arguments(start)
         dtype = float_dtype(dtype)
-        first, inside, last = self._masks()
-        products = [first, *[inside] * (2 * blocks), last]
+        products = [masks.mask(*ends) for ends in self.ends()]
         weight_key, context_key, bias_key = jax.random.split(key, 3)
         numbers = jax.random.normal(weight_key, (sum(mask.size for mask in products),), dtype)
         cuts = np.cumsum([mask.size for mask in products])[:-1]
@@ -92,7 +92,7 @@ class ResidualMaskedMLP(eqx.Module):
             for values, mask, scale in zip(jnp.split(numbers, cuts), products, scales, strict=True)
         )
         spread = 0.5 * jax.random.normal(bias_key, (2 * blocks + 1, width), dtype)
-        self.biases = (*spread, jnp.zeros(len(last), dtype))
+        self.biases = (*spread, jnp.zeros(dim * parameters, dtype))
         places = 0 if context_dim == 0 else 1 + (blocks if context_layers == "all" else 0)
         drawn = jax.random.normal(context_key, (places, width, context_dim), dtype)
         self.context_weights = tuple(drawn / np.sqrt(max(context_dim, 1)).astype(dtype))
@@ -140,37 +140,41 @@ class ResidualMaskedMLP(eqx.Module):
             return masks.hidden_degrees(self.dim, self.context_dim, self.width)
         return masks.counted_degrees(self.units)
 
-    def _masks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the first product, of those inside the blocks, of the last."""
-        degrees = self.degrees()
-        first = masks.mask(degrees, masks.input_degrees(self.dim))
-        return first, masks.mask(degrees, degrees), masks.mask(masks.output_degrees(self.dim, self.parameters), degrees)
+    def ends(self) -> list[Ends]:
+        """The degrees on both sides of each product: the first, two a block, the last."""
+        inner = self.degrees()
+        first = Ends(inner, masks.input_degrees(self.dim))
+        last = Ends(masks.output_degrees(self.dim, self.parameters), inner)
+        return [first, *[Ends(inner, inner)] * (2 * self.blocks), last]
 
-    def _of_context(self, place: int, context: Array | None) -> Array | float:
-        if context is None or place >= len(self.context_weights):
-            return 0.0
-        product = self.context_weights[place] @ context
+    def added(self, k: int, context: Array | None) -> Array:
+        """What product k adds to whatever it reads: bias and context; (units,), or (units, n) for contexts (c, n)."""
+        bias = self.biases[k]
+        place = (k + 1) // 2
+        ends_block = k > 0 and k % 2 == 0  # a block's first product takes the context, its second does not
+        if context is None or ends_block or place >= len(self.context_weights):
+            return bias
+        shape = (-1,) + (1,) * (context.ndim - 1)
+        given = self.context_weights[place] @ context
         if place == 0 and self.bends_context:
-            return activation(self.activation)(product + self.context_biases[0])
-        return product
+            given = activation(self.activation)(given + self.context_biases[0].reshape(shape))
+        return given + bias.reshape(shape)
+
+    def through(self, product: Product, x: Any) -> Any:
+        """The products with what a block adds to what it was given."""
+        bend = partial(jax.tree.map, activation(self.activation))
+        h = product(0, x)
+        for t in range(1, self.blocks + 1):
+            h = jax.tree.map(jnp.add, h, product(2 * t, bend(product(2 * t - 1, bend(h)))))
+        return product(2 * self.blocks + 1, h)
 
     def __call__(self, x: Array, context: Array | None = None) -> Array:
         """The parameters of every column: (dim, parameters)."""
-        first, inside, last = self._masks()
-        bend = activation(self.activation)
-
-        def product(k: int, mask: np.ndarray, h: Array) -> Array:
-            return jnp.where(mask, self.weights[k], 0.0) @ h + self.biases[k]
-
-        h = product(0, first, x) + self._of_context(0, context)
-        for t in range(1, self.blocks + 1):
-            u = product(2 * t - 1, inside, bend(h)) + self._of_context(t, context)
-            h += product(2 * t, inside, bend(u))
-        return product(2 * self.blocks + 1, last, h).reshape(self.dim, self.parameters)
+        return one_row(self, x, context)
 
     def dependence(self) -> np.ndarray:
         """(dim, dim) booleans: whether the parameters of column i read column j, through any path."""
-        first, _, last = self._masks()
+        first, *_, last = (masks.mask(*ends) for ends in self.ends())
         return np.asarray((last @ first)[:: self.parameters])
 
     @classmethod

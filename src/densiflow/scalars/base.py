@@ -1,7 +1,7 @@
 """The interface of a scalar map: a monotone map of one number, with parameters that a conditioner gives."""
 
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 import numpy as np
@@ -22,6 +22,7 @@ class ScalarMap(eqx.Module):
     """
 
     parameters: eqx.AbstractVar[int]
+    closed: ClassVar[bool] = True  # whether both directions are formulas; a root search takes long to compile
 
     @abstractmethod
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:

@@ -42,6 +42,7 @@ class MixtureCDF(ScalarMap):
 
     components: int = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
+    closed = False
 
     def __init__(self, components: int = 10) -> None:
         self.components, self.parameters = components, 3 * components

@@ -34,6 +34,11 @@ class Reversed(ScalarMap):
     def __init__(self, inner: ScalarMap) -> None:
         self.inner, self.parameters = inner, inner.parameters
 
+    @property
+    def closed(self) -> bool:  # type: ignore[override]
+        """Whether the map inside is."""
+        return self.inner.closed
+
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:
         return self.inner.to_data(x, theta)
 
