@@ -112,15 +112,15 @@ class Flow(eqx.Module):
 
     def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> Array:
         """Log density of each row, nats: (..., dim) and (..., c) to (...); -inf outside the domain."""
-        return _over_rows(_log_prob, self, x, context)
+        return over_rows(_log_prob, self, x, context)
 
     def to_base(self, x: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Rows of data to base space: ``(z (..., dim), log_det (...))``."""
-        return _over_rows(_to_base, self, x, context)
+        return over_rows(_to_base, self, x, context)
 
     def to_data(self, z: ArrayLike, context: ArrayLike | None = None) -> tuple[Array, Array]:
         """Rows in base space to data: ``(x (..., dim), log_det (...))``."""
-        return _over_rows(_to_data, self, z, context)
+        return over_rows(_to_data, self, z, context)
 
     def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int = 0) -> Array:
         """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
@@ -187,7 +187,7 @@ class Flow(eqx.Module):
 # Functions, since looking up a module's own method copies the module.
 
 
-def _over_rows(compiled: Any, flow: Flow, x: ArrayLike, context: ArrayLike | None) -> Any:
+def over_rows(compiled: Any, flow: Any, x: ArrayLike, context: ArrayLike | None) -> Any:
     rows.check_x(x, flow.dim)
     rows.check_context(context, flow.context_dim)
     leaves = jax.tree.leaves(flow)
@@ -201,7 +201,7 @@ def _over_rows(compiled: Any, flow: Flow, x: ArrayLike, context: ArrayLike | Non
     return rows.in_pieces(partial(compiled, flow), [flat_x, flat_context], batch, rows.sizes_for(leaves))
 
 
-def _draw(compiled: Any, flow: Flow, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
+def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
     rows.check_key(key)
     rows.check_context(context, flow.context_dim)
     leaves = jax.tree.leaves(flow)

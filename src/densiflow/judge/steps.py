@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 
 from densiflow.bijections import Chain, Inverse, Permute, Stack
 from densiflow.bijections.base import Bijection, context_for
-from densiflow.flow import Flow
+from densiflow.flow import Flow, over_rows
 
 
 def steps(bijection: Bijection) -> list[Bijection]:
@@ -43,7 +43,7 @@ def moves(bijection: Bijection) -> list[list[Bijection]]:
 
 def positions(flow: Flow, z: ArrayLike, context: ArrayLike | None = None) -> Array:
     """Rows of base space (n, dim) after none, one, two, ... and all moves, the flow's scaling with the last."""
-    along: Array = flow._over_rows(_positions, z, context)
+    along: Array = over_rows(_positions, flow, z, context)
     return jnp.moveaxis(along, -2, 0)
 
 
