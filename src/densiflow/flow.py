@@ -188,6 +188,7 @@ class Flow(eqx.Module):
 
 
 def over_rows(compiled: Any, flow: Any, x: ArrayLike, context: ArrayLike | None) -> Any:
+    """A compiled function of a flow, rows (n, dim) and contexts (n, c), of a batch of any shape."""
     rows.check_x(x, flow.dim)
     rows.check_context(context, flow.context_dim)
     leaves = jax.tree.leaves(flow)
