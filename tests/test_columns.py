@@ -111,7 +111,7 @@ def test_groups_of_any_size_give_the_same(size):
     with jax.enable_x64(True):
         layer = layer_of((7, 1, (20, 11)), RationalQuadraticSpline(3), "float64")
         z, context = rows_for(layer, 4, "float64")
-        x, log_det = jax.jit(one_pass, static_argnums=4)(layer.conditioner, layer.scalar, z, context, size)
+        x, log_det = jax.jit(one_pass, static_argnums=1)(layer.scalar, size, layer.conditioner, z, context)
         wanted, wanted_log_det = plain(layer, "to_data", z, context)
         np.testing.assert_allclose(x, wanted, rtol=0, atol=1e-12)
         np.testing.assert_allclose(log_det, wanted_log_det, rtol=0, atol=1e-12)

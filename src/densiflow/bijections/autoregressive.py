@@ -1,5 +1,6 @@
 """The autoregressive bijection: each column is mapped with parameters read from the columns before it."""
 
+from functools import partial
 from typing import Self, final
 
 import equinox as eqx
@@ -10,6 +11,7 @@ from jax import Array, lax
 from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
+from densiflow import native
 from densiflow.bijections.base import Bijection
 from densiflow.bijections.one_pass import one_pass
 from densiflow.bijections.permute import checked_permutation
@@ -119,15 +121,15 @@ class Autoregressive(Bijection):
     def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         if not isinstance(self.conditioner, TriangularNetwork):
             return super().to_base_columns(x, context)
-        x = self._ordered(x)
-        theta = columns(self.conditioner, x, context)
-        z, log_slope = self.scalar.to_base(x, jnp.moveaxis(theta, 1, -1))
-        return self._restored(z), jnp.sum(log_slope, axis=0)
+        in_jax = partial(_to_base, self.scalar)
+        z, log_det = native.to_base(self.conditioner, self.scalar, self._ordered(x), context, in_jax)
+        return self._restored(z), log_det
 
     def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
         if not isinstance(self.conditioner, TriangularNetwork):
             return super().to_data_columns(z, context)
-        x, log_det = one_pass(self.conditioner, self.scalar, self._ordered(z), context, self._group)
+        in_jax = partial(one_pass, self.scalar, self._group)
+        x, log_det = native.to_data(self.conditioner, self.scalar, self._ordered(z), context, in_jax)
         return self._restored(x), log_det
 
     @property
@@ -176,3 +178,10 @@ class Autoregressive(Bijection):
         for name, scalar in Affine.examples().items():
             cases[f"scale {name}"] = cls(key, 2, 1, hidden=(6,), scalar=scalar, activation="tanh", start="random")
         return cases
+
+
+def _to_base(scalar: ScalarMap, network: TriangularNetwork, x: Array, context: Array | None) -> tuple[Array, Array]:
+    """Many rows to base: x (dim, n), context (c, n) to z (dim, n), log_det (n,)."""
+    theta = columns(network, x, context)
+    z, log_slope = scalar.to_base(x, jnp.moveaxis(theta, 1, -1))
+    return z, jnp.sum(log_slope, axis=0)

@@ -17,7 +17,7 @@ from densiflow.scalars.base import ScalarMap
 
 
 def one_pass(
-    network: TriangularNetwork, scalar: ScalarMap, z: Array, context: Array | None, size: int
+    scalar: ScalarMap, size: int, network: TriangularNetwork, z: Array, context: Array | None
 ) -> tuple[Array, Array]:
     """Many rows to data, by groups of `size` columns: z (dim, n), context (c, n) to x (dim, n), log_det (n,)."""
     # what each product has said so far, to its readers from some place on: first of all bias and context
