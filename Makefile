@@ -37,6 +37,7 @@ clean:
 	$(PYTHON) -m venv --clear .venv
 	$(PIP) pip hatchling editables
 	$(PIP) --no-build-isolation --editable .
+	$(BIN)/python -m densiflow.native
 	touch $@
 
 .venv/.dev: .venv/.runtime

@@ -4,7 +4,6 @@ Only the command line keeps them: the library leaves JAX's settings alone.
 """
 
 import os
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from densiflow import user_cache
 
 LARGEST = 256 * 2**20  # bytes kept; what was used longest ago goes first
 
@@ -57,14 +58,8 @@ def programs_kept(no_cache: bool = False) -> Iterator[None]:
 
 
 def folder() -> Path:
-    """Where programs are kept: the platform's folder for what can be made again."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
-    elif sys.platform == "darwin":
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "densiflow" / "programs"
+    """Where programs are kept."""
+    return user_cache.folder("programs")
 
 
 def _set(settings: dict[str, object]) -> None:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from densiflow import user_cache
 from densiflow.errors import NativeBuildError
 
 HERE = Path(__file__).parent
@@ -29,16 +30,7 @@ def library() -> Path:
     made_of = hashlib.sha256(repr((FLAGS, _processor(), jaxlib.version.__version__)).encode())
     for name in (*SOURCES, *HEADERS):
         made_of.update((HERE / name).read_bytes())
-    return folder() / f"made-{made_of.hexdigest()[:24]}.so"
-
-
-def folder() -> Path:
-    """The platform's folder for what can be made again."""
-    if sys.platform == "darwin":
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / "Library" / "Caches"
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "densiflow" / "native"
+    return user_cache.folder("native") / f"made-{made_of.hexdigest()[:24]}.so"
 
 
 def build() -> Path:
