@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test laws check format oracles gallery clean
+.PHONY: demo test laws check format oracles gallery bench clean
 
 demo: .venv/.runtime  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
@@ -28,6 +28,10 @@ oracles:  ## run other libraries for the golden values of the tests, each in an 
 
 gallery: .venv/.runtime  ## every figure of docs/gallery, drawn anew by its script
 	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+bench: .venv/.runtime  ## every measurement of benchmarks, written to benchmarks/results; about an hour
+	$(BIN)/python benchmarks/flows.py --kind affine spline --case small power miniboone bsds300 mnist --record
+	@for name in compiling scoring commands ensembles curves; do echo "$$name"; $(BIN)/python benchmarks/$$name.py --record || exit 1; done
 
 clean:
 	rm -rf .venv .cache demo

@@ -3,24 +3,27 @@
     python benchmarks/flows.py [--kind affine spline] [--case small power ...] [--quantity train log_prob ...]
                                [--peers flowjax zuko ...] [--rounds N] [--record]
 
-Each library is a process of its own; they take turns, one timed block each, round after round. Printed are medians,
-in brackets the median over the rounds of a peer's time by ours in the same round, the arithmetic a second that non-zero
-weights alone ask for, and its share of what a large product of float32 matrices reaches in the same run. A library's
-fastest variant is timed (torch eager or compiled, TensorFlow's graph or XLA) and named. Every weight has been moved
-from its start. `--record` writes all that to `benchmarks/results/flows.md`.
+Each library is a process of its own; they take turns, one timed block each, round after round. Printed are medians;
+in brackets the median over the rounds of a time by ours (in JAX alone) in the same round; then the arithmetic a second
+that non-zero weights alone ask for, and its share of what a large product of float32 matrices reaches in the same run.
+A library's fastest variant is timed (torch eager or compiled, TensorFlow's graph or XLA) and named. Every weight has
+been moved from its start. `--record` writes all that to `benchmarks/results/flows.md`.
 """
 
 import argparse
+import subprocess
+import sys
 from statistics import median
 
 from cases import AFFINE, SPLINE
 from report import figure, machine, record, said, table
-from workers import ENVIRONMENTS, Entrant, Worker, measure, ratio
+from workers import LIBRARIES, Entrant, Worker, measure, ratio
 
 OURS = "densiflow"
 ENTRANTS = [
     Entrant(OURS),
     Entrant(OURS, "whole fit", ("train",), skips=("mnist",)),
+    Entrant("native", kinds=("affine",)),
     Entrant("flowjax"),
     Entrant("flowjax", "scanned", ("train",)),
     Entrant("flowjax", "Jacobi", ("sample",), ("affine",)),
@@ -35,7 +38,7 @@ QUANTITIES = {  # name: (title, rows a unit, None for the batch)
     "log_prob_1000": ("log_prob of 1,000 rows", 1_000),
     "sample": ("Sampling 1,000 rows", 1_000),
 }
-SLOW = {("mnist", "sample"): ("flowjax", "flowjax, Jacobi")}  # minutes a run: measured once, compiled ahead
+SLOW = {("mnist", "sample"): ("flowjax",)}  # minutes a run: measured once, compiled ahead
 
 
 def peak_of(workers, case):
@@ -62,27 +65,33 @@ def measured(workers, entrants, case, quantity, rounds):
 
 
 def tables(runs, peak):
-    """One table a quantity."""
-    parts = [f"The limit: {peak:.0f} GFLOP/s, a product of two 2048 x 2048 float32 matrices."]
+    """A table of times a quantity, and one of arithmetic a second."""
+    parts = []
     for quantity, (title, _) in QUANTITIES.items():
-        rows = [(case, results) for (case, asked), results in runs.items() if asked == quantity]
-        labels = list(dict.fromkeys(label for _, results in rows for label in results))
-        if not rows:
-            continue
-        lines = []
-        for case, results in rows:
-            ours = results.get(OURS)
-            share = [figure(ours["gflops"]), f"{ours['gflops'] / peak:.0%}"] if ours else ["", ""]
-            lines.append([case.label, *(_cell(label, results.get(label)) for label in labels), *share])
-        head = [f"{title}, ms", *labels, "our GFLOP/s", "of the limit"]
-        parts.append(table(head, lines))
+        rows = {case.label: results for (case, asked), results in runs.items() if asked == quantity}
+        if rows:
+            parts.append(_beside(f"{title}, ms", rows, _cell))
+    rows = {f"{case.label}, {quantity}": results for (case, quantity), results in runs.items()}
+    parts.append(_beside("GFLOP/s (of the limit)", rows, lambda label, result: _share(result, peak)))
+    parts.append(f"The limit: {peak:.0f} GFLOP/s, a product of two 2048 x 2048 float32 matrices.")
     ours = _sampling_beside_scoring(runs)
     return "\n\n".join([*parts, *([ours] if ours else [])])
 
 
+def _beside(title, rows, cell):
+    labels = list(dict.fromkeys(label for results in rows.values() for label in results))
+    lines = [
+        [name, *(cell(label, results[label]) if label in results else "-" for label in labels)]
+        for name, results in rows.items()
+    ]
+    return table([title, *labels], lines)
+
+
+def _share(result, peak):
+    return f"{figure(result['gflops'])} ({result['gflops'] / peak:.0%})"
+
+
 def _cell(label, result):
-    if result is None:
-        return "-"
     once = " once" if len(result["seconds"]) == 1 else ""
     times = f" ({result['ratio']:.2f})" if "ratio" in result and label != OURS else ""
     variant = f" {result['variant']}" if result["variant"] else ""
@@ -91,12 +100,15 @@ def _cell(label, result):
 
 def _sampling_beside_scoring(runs):
     """Our own samples against our own log_prob, both of 1,000 rows."""
+    labels = [Entrant(library).label for library in (OURS, "native")]
     lines = []
-    for (case, quantity), results in runs.items():
-        scored = runs.get((case, "log_prob_1000"), {}).get(OURS)
-        if quantity == "sample" and scored and OURS in results:
-            lines.append([case.label, f"{results[OURS]['ms'] / scored['ms']:.2f}"])
-    return table(["Ours: sampling 1,000 rows by log_prob of 1,000", "ratio"], lines) if lines else None
+    for (case, quantity), drawn in runs.items():
+        scored = runs.get((case, "log_prob_1000"))
+        if quantity == "sample" and scored:
+            both = (label in drawn and label in scored for label in labels)
+            cells = [f"{drawn[a]['ms'] / scored[a]['ms']:.2f}" if b else "-" for a, b in zip(labels, both, strict=True)]
+            lines.append([case.label, *cells])
+    return table(["Sampling 1,000 rows by log_prob of 1,000", *labels], lines) if lines else None
 
 
 def main():
@@ -104,13 +116,15 @@ def main():
     parser.add_argument("--kind", nargs="+", choices=("affine", "spline"), default=["affine"])
     parser.add_argument("--case", nargs="+", choices=AFFINE, default=["small", "power", "miniboone", "bsds300"])
     parser.add_argument("--quantity", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
-    parser.add_argument("--peers", nargs="*", choices=list(ENVIRONMENTS)[1:], default=list(ENVIRONMENTS)[1:])
+    parser.add_argument("--peers", nargs="*", choices=list(LIBRARIES)[1:], default=list(LIBRARIES)[1:])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--record", action="store_true", help="write the results to benchmarks/results")
     options = parser.parse_args()
     entrants = [entrant for entrant in ENTRANTS if entrant.library in (OURS, *options.peers)]
     sizes = {"affine": AFFINE, "spline": SPLINE}
     cases = [sizes[kind][name] for kind in options.kind for name in options.case if name in sizes[kind]]
+    if "native" in options.peers:
+        subprocess.run([sys.executable, "-m", "densiflow.native"], check=True)
     workers = {library: Worker(library) for library in dict.fromkeys(entrant.library for entrant in entrants)}
     runs = {}
     try:

@@ -14,12 +14,13 @@ ROOT = HERE.parent
 sys.path.append(str(ROOT / "tests" / "oracles"))  # whose environments are the peers' here too
 from make import environment  # noqa: E402
 
-ENVIRONMENTS = {
-    "densiflow": None,
-    "flowjax": "torch_and_jax",
-    "zuko": "torch_and_jax",
-    "nflows": "torch_and_jax",
-    "TFP": "tensorflow",
+LIBRARIES = {  # its script, its environment (None is ours), settings
+    "densiflow": ("densiflow", None, {"DENSIFLOW_NATIVE": "0"}),
+    "native": ("densiflow", None, {"DENSIFLOW_NATIVE": "1"}),
+    "flowjax": ("flowjax", "torch_and_jax", {}),
+    "zuko": ("zuko", "torch_and_jax", {}),
+    "nflows": ("nflows", "torch_and_jax", {}),
+    "TFP": ("tfp", "tensorflow", {}),
 }
 QUIET = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
 PAUSE = 0.02  # seconds between turns, in which the threads of the last process go to sleep
@@ -29,12 +30,13 @@ class Worker:
     """A library's process; `ask` waits for its answer."""
 
     def __init__(self, library, settings=None):
-        name = ENVIRONMENTS[library]
+        script, name, own = LIBRARIES[library]
         python = sys.executable if name is None else environment(name)
+        (ROOT / ".cache").mkdir(exist_ok=True)
         self.log = open(ROOT / ".cache" / f"bench_{library}.log", "w")  # noqa: SIM115 (closed with the process)
         self.process = subprocess.Popen(
-            [python, HERE / "peers" / f"peer_{library.lower()}.py"],
-            env=os.environ | QUIET | (settings or {}),
+            [python, HERE / "peers" / f"peer_{script}.py"],
+            env=os.environ | QUIET | own | (settings or {}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.log,
@@ -57,7 +59,10 @@ class Worker:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A library, perhaps used in a way of its own, and what it can do: quantities, kinds and cases."""
+    """A library, perhaps used in a way of its own, and what it can do: quantities, kinds and cases.
+
+    "densiflow" is JAX alone, "native" the same with the kernels that ``python -m densiflow.native`` compiles.
+    """
 
     library: str
     way: str = ""
@@ -67,7 +72,8 @@ class Entrant:
 
     @property
     def label(self):
-        return f"{self.library}, {self.way}" if self.way else self.library
+        name = "densiflow, native" if self.library == "native" else self.library
+        return f"{name}, {self.way}" if self.way else name
 
     def enters(self, case, quantity):
         return quantity in self.quantities and case.kind in self.kinds and case.name not in self.skips
