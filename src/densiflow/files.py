@@ -28,6 +28,7 @@ import numpy as np
 
 from densiflow import precision, registry
 from densiflow.atomic import written_whole
+from densiflow.ensemble import Ensemble
 from densiflow.errors import MissingFileError, ModelFileError, NewerFormatError, PrecisionError
 from densiflow.flow import Flow
 
@@ -39,7 +40,7 @@ Node = dict[str, Any]
 
 
 def save(thing: Any, path: str | os.PathLike[str]) -> None:
-    """Write a flow or a fitted estimator to one file.
+    """Write a flow, an ensemble or a fitted estimator to one file.
 
     Raises `UnregisteredClassError` for a class that a file can't name, `OutputPathError` for a path that can't be
     written.
@@ -50,7 +51,7 @@ def save(thing: Any, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str]) -> Any:
-    """Read what was saved: a `Flow` or an estimator.
+    """Read what was saved: a `Flow`, an `Ensemble` or an estimator.
 
     Raises `MissingFileError` where there is no file, `NewerFormatError` for a file of a later densiflow,
     `ModelFileError` for a file that is truncated, damaged or something else, `PrecisionError` for a float64 flow
@@ -72,7 +73,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise ModelFileError(f"can't read {path}: {error.strerror}") from None
     thing = from_bytes(data, str(path))
-    if isinstance(thing, eqx.Module) and not isinstance(thing, Flow):
+    if isinstance(thing, eqx.Module) and not isinstance(thing, Flow | Ensemble):
         raise ModelFileError(f"{path} holds no model, but a part of one: a {type(thing).__name__}")
     return thing
 
@@ -184,7 +185,7 @@ def _restored(described: Any) -> Any:
 
 def _check_fits(flow: Any) -> None:
     """Trace a flow once: tensors whose shapes do not fit their classes are an error here, not at the first use."""
-    if not isinstance(flow, Flow):
+    if not isinstance(flow, Flow | Ensemble):
         return
     row = jax.ShapeDtypeStruct((1, flow.dim), flow.dtype)
     context = jax.ShapeDtypeStruct((1, flow.context_dim), flow.dtype) if flow.context_dim else None

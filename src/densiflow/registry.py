@@ -13,10 +13,11 @@ _for_now: dict[str, type[Any]] = {}
 def classes() -> dict[str, type[Any]]:
     """Every registered class by its name: bijections, scalar maps, networks, bases, and what joins them."""
     from densiflow import bases, bijections, networks, scalars
+    from densiflow.ensemble import Ensemble
     from densiflow.fixed import Fixed
     from densiflow.flow import Flow
 
-    found: dict[str, type[Any]] = {"Flow": Flow, "Fixed": Fixed}
+    found: dict[str, type[Any]] = {"Flow": Flow, "Fixed": Fixed, "Ensemble": Ensemble}
     for folder in (bijections, scalars, networks, bases):
         for name in folder.__all__:
             cls = getattr(folder, name)

@@ -16,6 +16,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from densiflow import precision, recipes
 from densiflow.arguments import check_count
 from densiflow.bases import StudentT
+from densiflow.ensemble import Ensemble
 from densiflow.errors import ArgumentError, ContextError, ModelFileError, ShapeError
 from densiflow.estimators.auto import Choices, choose
 from densiflow.estimators.fitted import check_fitted
@@ -27,7 +28,7 @@ from densiflow.table import frames
 from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
 from densiflow.training import History
-from densiflow.training.fit import fit_rows
+from densiflow.training.fit_ensemble import fit_one_or_several
 from densiflow.training.options import Options
 from densiflow.training.rows import Rows, checked_fraction, checked_weight, split
 
@@ -51,6 +52,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             as "maf" or "neural_spline", for that on its own base; or a `Flow` to start from.
         columns: kinds of columns by name, such as ``{"price": "real"}``; None reads them from the table.
         layers, hidden, activation: the recipe's; None leaves the choice to "auto".
+        ensemble: how many flows to fit, from different starting points and in different orders of the same rows; the
+            density is the mean of theirs. With more than one there is no ``transform``.
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
         max_epochs, patience, batch_size, learning_rate, weight_decay: as in `training.fit`.
         dtype: "float32", "float64", or None for JAX's default float or that of the `Flow` given. float64 needs no
@@ -58,7 +61,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         random_state: int, RandomState, Generator or None; seeds fitting only.
         verbose: progress on stderr; None shows it on a terminal.
 
-    Attributes: ``flow_`` (the fitted `Flow`, on encoded columns), ``history_``, ``choices_``, ``encoder_``,
+    Attributes: ``flow_`` (the fitted `Flow` or `Ensemble`, on encoded columns), ``history_`` (of the first member),
+    ``histories_`` (of each), ``choices_``, ``encoder_``,
     ``n_features_in_``, and for tables with named columns ``feature_names_in_``.
 
     Raises `TableError`, `ContextError`, `WeightError` or `ArgumentError`, each naming the column, the row or the
@@ -80,6 +84,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         layers: int | None = None,
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
+        ensemble: int = 1,
         validation: float = 0.1,
         max_epochs: int | None = None,
         patience: int | None = 30,
@@ -95,6 +100,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.layers = layers
         self.hidden = hidden
         self.activation = activation
+        self.ensemble = ensemble
         self.validation = validation
         self.max_epochs = max_epochs
         self.patience = patience
@@ -110,6 +116,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Statistics come from the training rows alone. Ctrl-C keeps the best so far.
         """
+        check_count("ensemble", self.ensemble, 1)
         schema, matrix = frames.read(X)
         weight = checked_weight(sample_weight, len(matrix))
         frames.check_fit(schema, matrix, weight)
@@ -126,11 +133,13 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
         )
         with self._precision(self._dtype_to_fit()):
-            flow = self._unfitted(flow_key, schema.width, sum(len(e.columns) for e in encoders[1:]), choices)
+            keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
+            context_dim = sum(len(e.columns) for e in encoders[1:])
+            flows = [self._unfitted(key, schema.width, context_dim, choices) for key in keys]
             held = None if held is None else _encoded(held, encoders)
-            fitted, history = fit_rows(flow, rng, _encoded(train, encoders), held, options)
+            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoders), held, options)
         # only now, so that a fit that fails leaves the estimator as it was
-        self.flow_, self.history_, self.choices_ = fitted, history, choices
+        self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
         self.encoder_, self.context_encoder_ = encoders[0], encoders[1] if encoders[1:] else None
         self._remember_features(schema)
         return self
@@ -163,21 +172,21 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Any, *, context: Any = None) -> Floats:
         """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
-        check_fitted(self)
+        flow = self._single_flow()
         x, _ = self.encoder_.encode(self._matching(X))
         encoded = self._encoded_context(context, len(x))
         with self._fitted_precision():
-            return np.asarray(self.flow_.to_base(x, encoded)[0], np.float64)
+            return np.asarray(flow.to_base(x, encoded)[0], np.float64)
 
     def inverse_transform(self, Z: Any, *, context: Any = None) -> Any:
         """Rows in base space to the table: the container, column names and dtypes fitted on."""
-        check_fitted(self)
+        flow = self._single_flow()
         _, z = frames.read(Z, "Z")
         if z.shape[1] != self.n_features_in_:
             raise ShapeError(f"Z must have {self.n_features_in_} columns, got {z.shape[1]}")
         encoded = self._encoded_context(context, len(z))
         with self._fitted_precision():
-            x = np.asarray(self.flow_.to_data(z, encoded)[0], np.float64)
+            x = np.asarray(flow.to_data(z, encoded)[0], np.float64)
         return frames.build(self.encoder_.schema, self.encoder_.decode(x))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -261,6 +270,16 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     # what a fitted estimator needs
 
+    def _single_flow(self) -> Flow:
+        """The fitted flow, where there is one."""
+        check_fitted(self)
+        if isinstance(self.flow_, Ensemble):
+            raise ArgumentError(
+                f"an ensemble of {self.flow_.members} flows has no one base space to transform to or from: fit with "
+                f"ensemble=1, or take a member from flow_.unstacked()"
+            )
+        return self.flow_
+
     def _matching(self, X: Any) -> Floats:
         return frames.matching(self.encoder_.schema, X, "the table")
 
@@ -333,7 +352,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             "flow": self.flow_,
             "encoder": self.encoder_.to_state(),
             "context_encoder": None if self.context_encoder_ is None else self.context_encoder_.to_state(),
-            "history": asdict(self.history_),
+            "histories": [asdict(history) for history in self.histories_],
             "choices": asdict(self.choices_),
         }
 
@@ -341,7 +360,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _from_state(cls, state: dict[str, Any]) -> Self:
         params = dict(state["params"])
         if params["flow"] is None:
-            params["flow"] = state["flow"]
+            flow = state["flow"]
+            params["flow"] = flow.unstacked()[0] if isinstance(flow, Ensemble) else flow
         if params["columns"] is not None:
             params["columns"] = dict(params["columns"])
         estimator = cls(**params)
@@ -349,16 +369,17 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         context = state["context_encoder"]
         estimator.context_encoder_ = None if context is None else Encoder.from_state(context)
         estimator.flow_ = _matching_flow(state["flow"], estimator.encoder_, estimator.context_encoder_)
-        history: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in state["history"].items()}
-        estimator.history_ = History(**history)
+        # files of earlier versions hold one history
+        estimator.histories_ = [History.of(saved) for saved in state.get("histories") or [state["history"]]]
+        estimator.history_ = estimator.histories_[0]
         estimator.choices_ = Choices(**state["choices"])
         estimator._remember_features(estimator.encoder_.schema)
         return estimator
 
 
-def _matching_flow(flow: Any, encoder: Encoder, context_encoder: Encoder | None) -> Flow:
+def _matching_flow(flow: Any, encoder: Encoder, context_encoder: Encoder | None) -> Flow | Ensemble:
     """The flow of a model file; `ModelFileError` unless it takes what the encoders give."""
-    if not isinstance(flow, Flow):
+    if not isinstance(flow, Flow | Ensemble):
         raise ModelFileError(f"holds an estimator whose flow is of type {type(flow).__name__}")
     widths = encoder.schema.width, 0 if context_encoder is None else context_encoder.schema.width
     if (flow.dim, flow.context_dim) != widths:

@@ -82,32 +82,51 @@ def fit(
     """
     check_key(key)
     options = Options(max_epochs, patience, batch_size, learning_rate, weight_decay, verbose)
-    rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    rng = generator(key)
+    train, held = divided(flow, rng, x, context, sample_weight, validation)
+    return fit_rows(flow, rng, train, held, options)
+
+
+def generator(key: Array) -> np.random.Generator:
+    """What splits and orders rows on the host, seeded by a JAX key."""
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)))
+
+
+def divided(
+    flow: Flow,
+    rng: np.random.Generator,
+    x: ArrayLike,
+    context: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    validation: Validation,
+) -> tuple[Rows, Rows | None]:
+    """The rows to train on and those held out, checked."""
     rows = checked(x, context, sample_weight, flow.dim, flow.context_dim)
     if isinstance(validation, tuple) and 1 <= len(validation) <= 3:
         held_x, held_context, held_weight = (*validation, None, None)[:3]
-        held: Rows | None = checked(held_x, held_context, held_weight, flow.dim, flow.context_dim, "held-out ")
-        train, _ = split(rows, 0.0, rng)
-    else:
-        alternative = ", or held-out rows as the tuple (x, context, sample_weight)"
-        train, held = split(rows, checked_fraction(validation, alternative), rng)
-    return fit_rows(flow, rng, train, held, options)
+        held = checked(held_x, held_context, held_weight, flow.dim, flow.context_dim, "held-out ")
+        return split(rows, 0.0, rng)[0], held
+    alternative = ", or held-out rows as the tuple (x, context, sample_weight)"
+    return split(rows, checked_fraction(validation, alternative), rng)
 
 
 def fit_rows(
     flow: Flow, rng: np.random.Generator, train: Rows, held: Rows | None, options: Options
 ) -> tuple[Flow, History]:
     """Fit to rows that are checked and split already, with the log_volume of their encoding counted in the history."""
+    run = LikelihoodRun(prepared(flow, rng, train, held, options), train, held, rng, options)
+    run.train(Progress(options.verbose, options.max_epochs, None if held is None else options.patience))
+    return run.result()
+
+
+def prepared(flow: Flow, rng: np.random.Generator, train: Rows, held: Rows | None, options: Options) -> Flow:
+    """The flow with what is set from data set from the training rows."""
     if held is None and options.max_epochs is None:
         raise ArgumentError("with nothing held out there is nothing to stop early by: give max_epochs")
     precision.require(flow.dtype)
     _warn_of_rounding(train.x, flow.dtype)
     flow = flow.standardised(train.x, train.context, train.weight)
-    if flow.bijection.needs_data:
-        flow = _initialised(flow, train, rng)
-    run = LikelihoodRun(flow, train, held, rng, options)
-    run.train(Progress(options.verbose, options.max_epochs, None if held is None else options.patience))
-    return run.result()
+    return _initialised(flow, train, rng) if flow.bijection.needs_data else flow
 
 
 def _warn_of_rounding(x: np.ndarray, dtype: np.dtype[Any]) -> None:
@@ -120,7 +139,7 @@ def _warn_of_rounding(x: np.ndarray, dtype: np.dtype[Any]) -> None:
             f"column {column} varies by only {spread[column]:.3g} about {np.mean(x[:, column]):.6g}, which {dtype} "
             f"rounds away; subtract its mean first, or use a float64 flow (FlowDensity does this by itself)",
             TrainingWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

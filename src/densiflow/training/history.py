@@ -1,6 +1,8 @@
 """What happened while a flow was trained."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 
 @dataclass
@@ -22,3 +24,9 @@ class History:
     best_epoch: int | None = None
     stopped: str = ""
     rollbacks: int = 0
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Any]) -> Self:
+        """The history of those fields; a model file gives its lists back as tuples."""
+        given: dict[str, Any] = {k: list(v) if isinstance(v, tuple) else v for k, v in fields.items()}
+        return cls(**given)

@@ -5,12 +5,12 @@ so that a second fit compiles nothing. The state is used up: a program writes th
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
+from densiflow import native
 from densiflow.fixed import combine
 from densiflow.flow import Flow
 from densiflow.training import adam
@@ -22,12 +22,12 @@ copied = jax.jit(adam.copied)
 
 def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Array) -> Array:
     """Negative log-likelihood of a batch: sum of weight times nats. Rows of weight zero add nothing."""
-    log_prob = combine(trained, rest).log_prob(x, context)
+    with native.derivatives("reverse"):  # gradients are all that a step takes of it
+        log_prob = combine(trained, rest).log_prob(x, context)
     return -jnp.sum(jnp.where(weight > 0, weight * log_prob, 0.0))
 
 
-@partial(jax.jit, donate_argnames="state")
-def run(
+def steps(
     state: State,
     rates: Array,
     count: Array,
@@ -44,6 +44,9 @@ def run(
         return loss(trained, rest, x[k], None if context is None else context[k], weight[k])
 
     return descend(of_step, state, rates, count, decay)
+
+
+run = jax.jit(steps, donate_argnames="state")
 
 
 def descend(

@@ -1,0 +1,106 @@
+"""Maximum likelihood for several flows at once: what a user calls."""
+
+from collections.abc import Sequence
+
+import jax
+import numpy as np
+from jax import Array
+from numpy.typing import ArrayLike
+
+from densiflow.ensemble import Ensemble, check_alike
+from densiflow.flow import Flow
+from densiflow.rows import check_key
+from densiflow.training.ensemble_run import EnsembleRun
+from densiflow.training.fit import Validation, divided, fit_rows, generator, prepared
+from densiflow.training.history import History
+from densiflow.training.options import Options
+from densiflow.training.progress import Progress
+from densiflow.training.rows import Rows
+
+
+def fit_ensemble(
+    flows: Sequence[Flow],
+    key: Array,
+    x: ArrayLike,
+    context: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    *,
+    validation: Validation = 0.1,
+    max_epochs: int | None = None,
+    patience: int | None = 30,
+    batch_size: int = 128,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 0.0,
+    verbose: bool | None = None,
+) -> tuple[Ensemble, list[History]]:
+    r"""Fit several flows of one structure to rows, each as `fit` would, in one compiled program.
+
+    Member m is, but for rounding, what ``fit(flows[m], jax.random.split(key, len(flows))[m], x, ...)`` gives: it holds
+    out its own random rows (or the ones given), sees the others in its own order, is standardised by them, keeps the
+    weights of its own best epoch and stops by itself. Training ends when all have stopped; Ctrl-C keeps the best of
+    each. A member whose loss is not finite goes back to its best by itself.
+
+    Args:
+        flows: what to fit, such as one recipe's flows with different keys; they are not changed.
+        key: a JAX random key. One key on one machine gives one result.
+        x: (n, dim) rows; all members see the same table.
+        context: (n, c), for conditional flows.
+        sample_weight: (n,), not negative.
+        validation: the fraction of rows that each member holds out for itself; or as in `fit`.
+        max_epochs: passes over the training rows; None for no limit.
+        patience: epochs without a better held-out log-likelihood before a member stops; None for no limit.
+        batch_size: rows a step, of each member.
+        learning_rate: the peak of the schedule.
+        weight_decay: what each weight loses in a step, as a share of the learning rate.
+        verbose: show progress on stderr, means over the members; None shows it on a terminal.
+
+    Returns:
+        The `Ensemble` of the fitted flows, and the `History` of each.
+
+    Raises what `fit` raises, and `ArgumentError` for flows that differ in structure; `TrainingError` names the member
+    that found no finite log-likelihood.
+
+    Source: Lakshminarayanan et al. 2017, "Simple and scalable predictive uncertainty estimation using deep
+    ensembles".
+
+    >>> from densiflow import recipes
+    >>> rows = np.random.default_rng(0).normal(3.0, 2.0, (500, 1))
+    >>> flows = [recipes.made(key, dim=1) for key in jax.random.split(jax.random.key(0), 3)]
+    >>> ensemble, histories = fit_ensemble(flows, jax.random.key(1), rows, max_epochs=2)
+    >>> ensemble.members, [len(history.train) for history in histories]
+    (3, [2, 2, 2])
+    """
+    check_key(key)
+    check_alike(flows)
+    options = Options(max_epochs, patience, batch_size, learning_rate, weight_decay, verbose)
+    rngs = [generator(member_key) for member_key in jax.random.split(key, len(flows))]
+    parts = [divided(flows[0], rng, x, context, sample_weight, validation) for rng in rngs]
+    trains = [train for train, _ in parts]
+    helds = [held for _, held in parts if held is not None]
+    return fit_members(flows, rngs, trains, helds or None, options)
+
+
+def fit_members(
+    flows: Sequence[Flow],
+    rngs: Sequence[np.random.Generator],
+    trains: Sequence[Rows],
+    helds: Sequence[Rows] | None,
+    options: Options,
+) -> tuple[Ensemble, list[History]]:
+    """Fit to rows that are checked and split already, those of each member as many."""
+    held = None if helds is None else helds[0]
+    flows = [prepared(flow, rng, train, held, options) for flow, rng, train in zip(flows, rngs, trains, strict=True)]
+    run = EnsembleRun(flows, trains, helds, rngs, options)
+    run.train(Progress(options.verbose, options.max_epochs, None if helds is None else options.patience))
+    return run.result()
+
+
+def fit_one_or_several(
+    flows: Sequence[Flow], rng: np.random.Generator, train: Rows, held: Rows | None, options: Options
+) -> tuple[Flow | Ensemble, list[History]]:
+    """Fit one flow, or an ensemble of several; all to the same rows, each in an order of its own."""
+    if len(flows) == 1:
+        flow, history = fit_rows(flows[0], rng, train, held, options)
+        return flow, [history]
+    each = len(flows)
+    return fit_members(flows, rng.spawn(each), [train] * each, None if held is None else [held] * each, options)
