@@ -213,10 +213,10 @@ def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monk
     ("train", "reached"), [([], "the first step"), ([1.0], "the held-out log-likelihood was finite")]
 )
 def test_an_untrained_model_is_not_saved(folder, tmp_path, monkeypatch, capsys, train, reached):
-    def stopped_at_once(flow, *arguments):
-        return flow, History(train=train, validation=train, stopped="interrupted")
+    def stopped_at_once(flows, *arguments):
+        return flows[0], [History(train=train, validation=train, stopped="interrupted")]
 
-    monkeypatch.setattr("densiflow.estimators.density.fit_rows", stopped_at_once)
+    monkeypatch.setattr("densiflow.estimators.density.fit_one_or_several", stopped_at_once)
     assert main(["fit", str(folder / "rows.csv"), "--model", str(tmp_path / "model")]) == 130
     assert capsys.readouterr() == ("", f"densiflow: interrupted before {reached}; nothing was saved\n")
     assert list(tmp_path.iterdir()) == []

@@ -12,8 +12,10 @@ from scipy.stats import norm
 
 import densiflow
 from densiflow import Flow, bases, bijections, ensemble, recipes, training
+from densiflow.cli import main
 from densiflow.errors import ArgumentError, ContextError, KeyTypeError, ModelFileError, TrainingError, TrainingWarning
 from densiflow.fixed import Fixed
+from densiflow.table.files import read_file
 from densiflow.training import Ensemble, members
 
 KEY = jax.random.key(0)
@@ -304,3 +306,16 @@ def test_a_table_fitted_by_several_flows(x, tmp_path):
     assert alone.histories_ == [alone.history_]
     with pytest.raises(ArgumentError, match="ensemble must be a whole number"):
         densiflow.FlowDensity(ensemble=0, **options).fit(x)
+
+
+def test_the_command_line_fits_and_describes_an_ensemble(x, tmp_path, capsys):
+    table, model = tmp_path / "rows.csv", tmp_path / "model"
+    np.savetxt(table, x[:200], delimiter=",", header="a,b", comments="")
+    options = ["--ensemble", "2", "--max-epochs", "2", "--seed", "1"]
+    assert main(["fit", str(table), "--model", str(model), *options]) == 0
+    said = capsys.readouterr().out
+    assert all(words in said for words in ("flow 1: best epoch", "flow 2: best epoch", "max_epochs reached"))
+    by_hand = densiflow.FlowDensity(ensemble=2, max_epochs=2, random_state=1).fit(read_file(table))
+    assert densiflow.load(model).score(read_file(table)) == by_hand.score(read_file(table))
+    assert main(["info", str(model)]) == 0
+    assert "each of 2" in capsys.readouterr().out

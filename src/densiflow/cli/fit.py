@@ -34,6 +34,12 @@ def fit(
         int | None,
         typer.Option("--max-epochs", help="Passes over the rows at most.", metavar="N", parser=whole_number(1)),
     ] = None,
+    ensemble: Annotated[
+        int,
+        typer.Option(
+            "--ensemble", help="Flows to fit; their mean density is the model's.", metavar="N", parser=whole_number(1)
+        ),
+    ] = 1,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
@@ -48,14 +54,15 @@ def fit(
     check_writable(model)  # before the long work, not after it
     rows = files.read_file(table)
     modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
-    density = FlowDensity(flow=flow, max_epochs=max_epochs, random_state=seed)
+    density = FlowDensity(flow=flow, ensemble=ensemble, max_epochs=max_epochs, random_state=seed)
     with programs_kept(no_cache):
         density.fit(
             files.select(rows, modelled),
             context=files.select(rows, given) if given else None,
             sample_weight=_weight(rows, weights),
         )
-    _check_trained(density.history_)
+    for history in density.histories_:
+        _check_trained(history)
     density.save(model)
     print(_summary(density, model))
 
@@ -95,11 +102,12 @@ def _check_trained(history: Any) -> None:
 
 
 def _summary(density: Any, model: str) -> str:
-    history = density.history_
     parts = [f"{model}: {density.n_features_in_} columns"]
-    if history.validation:
-        parts.append(f"best epoch {history.best_epoch + 1} of {len(history.train)}")
-    else:
-        parts.append(f"{len(history.train)} epochs, nothing held out")
-    parts.append(history.stopped)
+    for m, history in enumerate(density.histories_):
+        member = f"flow {m + 1}: " if len(density.histories_) > 1 else ""
+        if history.validation:
+            parts.append(f"{member}best epoch {history.best_epoch + 1} of {len(history.train)}")
+        else:
+            parts.append(f"{member}{len(history.train)} epochs, nothing held out")
+    parts += dict.fromkeys(history.stopped for history in density.histories_)
     return "; ".join(parts)

@@ -22,7 +22,11 @@ def _density(density: Any) -> Iterator[tuple[str, str]]:
     if density.context_encoder_ is not None:
         yield from (("context", text) for text in _columns(density.context_encoder_))
     yield from list(_flow(density.flow_))[1:]
-    history = density.history_
+    for history in density.histories_:
+        yield from _training(history)
+
+
+def _training(history: Any) -> Iterator[tuple[str, str]]:
     yield "epochs", f"{len(history.train)}, {history.stopped}"
     if history.best_epoch is None:
         yield "best epoch", "none, the weights are those before training"
@@ -44,8 +48,9 @@ def _flow(flow: Any) -> Iterator[tuple[str, str]]:
 
     from densiflow.fixed import partition
 
-    yield "model", "Flow"
-    yield "flow", f"{_described(flow.bijection)} on a {type(flow.base).__name__} base"
+    yield "model", type(flow).__name__
+    one, of_each = (flow.flows, f", each of {flow.members}") if hasattr(flow, "members") else (flow, "")
+    yield "flow", f"{_described(one.bijection)} on a {type(one.base).__name__} base{of_each}"
     yield "dim", f"{flow.dim}, context {flow.context_dim}"
     yield "parameters", f"{sum(leaf.size for leaf in jax.tree.leaves(partition(flow)[0]))} trained, {flow.dtype}"
 
