@@ -80,7 +80,7 @@ def spline(theta, bins, bound, x):
     return x
 
 
-@pytest.mark.parametrize(("bins", "bound"), [(2, 3.0), (8, 3.0), (5, 0.5)])
+@pytest.mark.parametrize(("bins", "bound"), [(2, 3.0), (8, 3.0), (5, 0.5), (20, 3.0)])
 def test_the_spline_is_its_formula(bins, bound):
     theta = 2 * RNG.normal(size=3 * bins - 1)
     x = np.linspace(-1.3 * bound, 1.3 * bound, 101)

@@ -1,20 +1,24 @@
 """The rational-quadratic spline with linear tails."""
 
 import math
-from typing import NamedTuple, Self, final
+from functools import partial, reduce
+from typing import NamedTuple, Self, TypeVar, final
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from densiflow.arguments import check_count, is_real
 from densiflow.errors import ArgumentError
 from densiflow.scalars.base import ScalarMap
 
+T = TypeVar("T")
+
 LEAST_SHARE = 1e-3  # of a bin in the box, wide and high
 LEAST_SLOPE = 1e-3  # at a knot
+FEW = 16  # bins that are walked through one by one
 BOUND = 50.0  # of what slopes at the knots are made of, and nearly of these
 
 
@@ -77,6 +81,8 @@ class RationalQuadraticSpline(ScalarMap):
 
     def _piece(self, theta: Array, at: Array, by_width: bool) -> "_Piece":
         """The piece of the spline that a number lies in, found among the knots of one axis or of the other."""
+        if self.bins <= FEW:
+            return self._passed_by(theta, at, by_width)
         width, height, slope = self._bins(theta)
         x_knots, z_knots = self._knots(width), self._knots(height)
         inner = (x_knots if by_width else z_knots)[..., 1:-1]
@@ -91,18 +97,39 @@ class RationalQuadraticSpline(ScalarMap):
             pick(slope[..., :-1]), pick(slope[..., 1:]),
         )  # fmt: skip
 
+    def _passed_by(self, theta: Array, at: Array, by_width: bool) -> "_Piece":
+        """The same piece, by walking past one knot after another: twice as fast, and long to compile for many bins.
+
+        Each bin's numbers are arrays of their own, so that all of the walk is one loop over the rows.
+        """
+        width, height, slope = self._bins_apart(theta)
+        start = jnp.full_like(at, -self.bound)
+        piece = _Piece(start, start, width[0], height[0], slope[0], slope[1])
+        left, bottom = start, start
+        for k in range(1, self.bins):
+            left, bottom = left + width[k - 1], bottom + height[k - 1]
+            passed = at >= (left if by_width else bottom)
+            following = _Piece(left, bottom, width[k], height[k], slope[k], slope[k + 1])
+            piece = jax.tree.map(partial(jnp.where, passed), following, piece)
+        return piece
+
+    def _bins_apart(self, theta: Array) -> tuple[list[Array], list[Array], list[Array]]:
+        """The same as `_bins`, each number an array (...) of its own."""
+        parts = [part[..., 0] for part in jnp.split(theta, self.parameters, axis=-1)]
+        one = jnp.ones_like(parts[0])
+        width, height = (self._sizes(_shares(parts[k * self.bins : (k + 1) * self.bins])) for k in range(2))
+        return width, height, [one, *map(_slope, parts[2 * self.bins :]), one]
+
     def _bins(self, theta: Array) -> tuple[Array, Array, Array]:
         """Widths and heights (..., bins), slopes at the knots (..., bins + 1)."""
-        share = 1 - LEAST_SHARE * self.bins
-        width, height = (
-            2 * self.bound * (LEAST_SHARE + share * jax.nn.softmax(theta[..., k * self.bins : (k + 1) * self.bins]))
-            for k in range(2)
-        )
-        at_zero_one = math.log(math.expm1(1 - LEAST_SLOPE))
-        bounded = BOUND * jnp.tanh(theta[..., 2 * self.bins :] / BOUND)
-        inner = LEAST_SLOPE + jax.nn.softplus(bounded + at_zero_one)
+        width, height = (self._sizes(jax.nn.softmax(theta[..., k * self.bins : (k + 1) * self.bins])) for k in range(2))
         end = jnp.ones_like(width[..., :1])
-        return width, height, jnp.concatenate([end, inner, end], axis=-1)
+        return width, height, jnp.concatenate([end, _slope(theta[..., 2 * self.bins :]), end], axis=-1)
+
+    def _sizes(self, shares: T) -> T:
+        """What bins of those shares of the box measure."""
+        left = 1 - LEAST_SHARE * self.bins
+        return jax.tree.map(lambda share: 2 * self.bound * (LEAST_SHARE + left * share), shares)
 
     def _knots(self, size: Array) -> Array:
         """Edges (..., bins + 1) of bins of those sizes, from -bound."""
@@ -112,6 +139,19 @@ class RationalQuadraticSpline(ScalarMap):
     @classmethod
     def examples(cls) -> dict[str, Self]:
         return {"eight bins": cls(), "two bins": cls(2), "a narrow box": cls(5, bound=0.5)}
+
+
+def _slope(number: Array) -> Array:
+    """The slope at a knot, 1 for the number 0."""
+    return LEAST_SLOPE + jax.nn.softplus(BOUND * jnp.tanh(number / BOUND) + math.log(math.expm1(1 - LEAST_SLOPE)))
+
+
+def _shares(logits: list[Array]) -> list[Array]:
+    """The softmax of numbers that are arrays of their own."""
+    largest = lax.stop_gradient(reduce(jnp.maximum, logits))
+    sizes = [jnp.exp(logit - largest) for logit in logits]
+    total = reduce(jnp.add, sizes)
+    return [size / total for size in sizes]
 
 
 class _Piece(NamedTuple):
