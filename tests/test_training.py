@@ -345,3 +345,14 @@ def test_weights_count_relative_to_each_other(x, unit):
 def test_a_missing_context_is_named(x):
     with pytest.raises(ContextError, match="none was given"):
         training.fit(small(2, 1), KEY, x)
+
+
+def test_steps_on_the_device_when_a_loss_turns_nan_leave_no_trace(monkeypatch):
+    """Results are read one run late; what was begun meanwhile must not reach the weights gone back to."""
+    monkeypatch.setattr(program, "steps_per_run", lambda *_: 1)
+    rows = np.random.default_rng(0).normal(size=(400, 1))
+    with pytest.warns(TrainingWarning):
+        flow, history = training.fit(poisoned(0.3), KEY, rows, max_epochs=40, learning_rate=0.05)
+    assert history.rollbacks > 0
+    assert np.isfinite(history.train).all()
+    assert float(abs(flow.bijection.moved)) <= 0.3
