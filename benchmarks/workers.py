@@ -22,7 +22,8 @@ LIBRARIES = {  # its script, its environment (None is ours), settings
     "nflows": ("nflows", "torch_and_jax", {}),
     "TFP": ("tfp", "tensorflow", {}),
 }
-QUIET = {"TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
+# torch's threads give way soon, or whatever else the machine does would cost torch more than the others
+QUIET = {"GOMP_SPINCOUNT": "1000", "TF_USE_LEGACY_KERAS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
 PAUSE = 0.02  # seconds between turns, in which the threads of the last process go to sleep
 
 
