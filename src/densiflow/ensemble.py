@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Self, final
 
 import equinox as eqx
@@ -59,11 +60,11 @@ class Ensemble(eqx.Module):
     def of(cls, flows: Sequence[Flow]) -> Self:
         """The ensemble of separate flows."""
         check_alike(flows)
-        return cls(stacked(flows), len(flows))
+        return cls(stacked(list(flows)), len(flows))
 
     def unstacked(self) -> list[Flow]:
         """The members one by one."""
-        return [jax.tree.map(lambda leaf, m=m: leaf[m], self.flows) for m in range(self.members)]
+        return _unstacked(self.flows, self.members)
 
     @property
     def dim(self) -> int:
@@ -124,9 +125,16 @@ def _kind(flow: Flow) -> tuple[Any, list[tuple[Any, Any]]]:
     return structure, [(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves]
 
 
+@jax.jit
 def stacked(trees: Sequence[Any]) -> Any:
     """Trees of one structure as one whose arrays have a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+@partial(jax.jit, static_argnames="count")
+def _unstacked(tree: Any, count: int) -> list[Any]:
+    """Undo `stacked`."""
+    return [jax.tree.map(lambda leaf, m=m: leaf[m], tree) for m in range(count)]
 
 
 def each(function: Callable[..., Any], *trees: Any) -> Any:

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +20,7 @@ from densiflow.training.likelihood import found, laid_out, nothing_found
 from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 from densiflow.training.rows import Rows, batches
+from densiflow.training.run import is_finite
 
 Booleans = NDArray[np.bool_]
 
@@ -52,7 +52,7 @@ class EnsembleRun:
         self.rows = [train.astype(self.flow.dtype) for train in trains]
         self.held = None if helds is None else HeldOut(_stacked_rows(helds), self.flow)
         self.batch_size, last_step = laid_out(len(trains[0]), options)
-        trained, self.rest = partition(stacked(flows))
+        trained, self.rest = partition(stacked(list(flows)))
         self.state = members.start(trained)
         self.best = trained  # fresh, being stacked; of the best epoch of each member
         self.steps = program.steps_per_run(sum(leaf.size for leaf in jax.tree.leaves(trained)), self.batch_size)
@@ -158,7 +158,7 @@ class EnsembleRun:
 
     def result(self) -> tuple[Ensemble, list[History]]:
         """The members with their best weights, or `TrainingError` if one has none worth returning."""
-        finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(self.best))
+        finite = is_finite(self.best)
         for m, course in enumerate(self.courses):
             if not finite or course.found_nothing:
                 raise TrainingError(f"member {m}: {nothing_found(self.flow, course.history)}")

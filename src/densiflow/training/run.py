@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -104,7 +103,11 @@ class Run(ABC):
 
     def result(self) -> tuple[Flow, History]:
         """The flow with its best weights, or `TrainingError` if there are none worth returning."""
-        finite = all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(self.best))
-        if not finite or self.course.found_nothing:
+        if not is_finite(self.best) or self.course.found_nothing:
             raise TrainingError(self._nothing_found)
         return combine(self.best, self.rest), self.history
+
+
+def is_finite(weights: Any) -> bool:
+    """Whether every leaf is; on the host, where it compiles nothing."""
+    return all(np.isfinite(np.asarray(leaf)).all() for leaf in jax.tree.leaves(weights))
