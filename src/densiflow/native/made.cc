@@ -46,8 +46,8 @@ ffi::Error to_base(ffi::ThreadPool pool, Array x, ffi::RemainingArgs arrays, Res
     const float* read = columns;
     for (size_t l = 0; l < net.layers.size(); ++l) {
       const Layer& layer = net.layers[l];
-      layer.begin(0, layer.out, part, y);
-      add_products(layer, 0, layer.out, 0, layer.in, read, y, part.vectors, step);
+      const float* bias = layer.begin(0, layer.out, part, y);
+      add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors, step);
       if (!net.is_last(l)) activate(y, layer.out, part.vectors, activation);
       if (l < kept.size()) part.write(y, layer.out, (*kept.get<Array>(l))->typed_data());
       std::swap(h, y);
@@ -73,12 +73,12 @@ struct Stage {
 
   void begin(int64_t known, const Part& part, float* step) {
     counted = known;
-    layer.begin(done, needed, part, y + done * TILE);
-    add_products(layer, done, needed, 0, known, x, y + done * TILE, part.vectors, step);
+    const float* bias = layer.begin(done, needed, part, y + done * TILE);
+    add_products(layer, done, needed, 0, known, x, bias, y + done * TILE, part.vectors, step);
   }
 
   void finish(const Part& part, float* step) {
-    add_products(layer, done, needed, counted, layer.in, x, y + done * TILE, part.vectors, step);
+    add_products(layer, done, needed, counted, layer.in, x, nullptr, y + done * TILE, part.vectors, step);
   }
 };
 

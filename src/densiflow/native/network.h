@@ -41,10 +41,11 @@ struct Layer : Weight {
   const float* added;
   bool by_row;  // of data
 
-  void begin(int64_t first, int64_t last, const Part& part, float* y) const {
-    if (by_row) return part.read(added + first * part.n, last - first, y);
-    for (int64_t r = first; r < last; ++r, y += TILE)
-      for (int c = 0; c < part.vectors; ++c) store(y + c * LANES, all(added[r]));
+  // Where the sums of the rows first .. last - 1 begin: the bias to begin with, or none where y holds it already.
+  const float* begin(int64_t first, int64_t last, const Part& part, float* y) const {
+    if (!by_row) return added + first;
+    part.read(added + first * part.n, last - first, y);
+    return nullptr;
   }
 };
 

@@ -15,14 +15,16 @@ constexpr int HEIGHT = 6;                          // rows of a weight whose sum
 constexpr int WIDTH = LANES == 8 ? 2 : 4;          // vectors of data beside each: 24 sums of 32 registers, 12 of 16
 static_assert(TILE % (LANES * WIDTH) == 0);
 
-// y[r] += sum over k < count of w[r * row_step + k * k_step] x[k], for R rows and C vectors of data.
+// y[r] = sum over k < count of w[r * row_step + k * k_step] x[k], for R rows and C vectors of data, added to bias[r], or
+// to y[r] where there is no bias.
 template <int R, int C>
-void block(const float* w, int64_t row_step, int64_t k_step, const float* x, float* y, int64_t count) {
+void block(const float* w, int64_t row_step, int64_t k_step, const float* x, const float* bias, float* y,
+           int64_t count) {
   Vector sum[R][C];
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int c = 0; c < C; ++c) sum[r][c] = load(y + r * TILE + c * LANES);
+    for (int c = 0; c < C; ++c) sum[r][c] = bias ? all(bias[r]) : load(y + r * TILE + c * LANES);
   for (int64_t k = 0; k < count; ++k, w += k_step, x += TILE) {
     Vector column[C];
 #pragma GCC unroll 8
@@ -42,13 +44,14 @@ void block(const float* w, int64_t row_step, int64_t k_step, const float* x, flo
 
 // The same for as many vectors as the tile holds of data.
 template <int R>
-void strip(const float* w, int64_t row_step, int64_t k_step, const float* x, float* y, int64_t count, int vectors) {
+void strip(const float* w, int64_t row_step, int64_t k_step, const float* x, const float* bias, float* y,
+           int64_t count, int vectors) {
   for (; vectors >= WIDTH; vectors -= WIDTH, x += WIDTH * LANES, y += WIDTH * LANES)
-    block<R, WIDTH>(w, row_step, k_step, x, y, count);
-  for (; vectors > 0; --vectors, x += LANES, y += LANES) block<R, 1>(w, row_step, k_step, x, y, count);
+    block<R, WIDTH>(w, row_step, k_step, x, bias, y, count);
+  for (; vectors > 0; --vectors, x += LANES, y += LANES) block<R, 1>(w, row_step, k_step, x, bias, y, count);
 }
 
-using Strip = void (*)(const float*, int64_t, int64_t, const float*, float*, int64_t, int);
+using Strip = void (*)(const float*, int64_t, int64_t, const float*, const float*, float*, int64_t, int);
 constexpr Strip STRIPS[HEIGHT + 1] = {nullptr, strip<1>, strip<2>, strip<3>, strip<4>, strip<5>, strip<6>};
 
 // A weight (out, in). Row r reads the inputs 0 .. reach[r] - 1, and reach never falls with r.
@@ -58,21 +61,23 @@ struct Weight {
   int64_t out, in;
 };
 
-// y[r - first] += the inputs from .. until - 1 of row r, for the rows first .. last - 1. Where the staircase runs
-// through a strip, its weights are copied with zeros above the stairs; `step` (in, HEIGHT) takes them.
+// y[r - first] = the inputs from .. until - 1 of row r times its weights, for the rows first .. last - 1, added to `bias`
+// as in block. Where the staircase runs through a strip, its weights are copied with zeros above the stairs; `step`
+// (in, HEIGHT) takes them.
 inline void add_products(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
-                         float* y, int vectors, float* step) {
+                         const float* bias, float* y, int vectors, float* step) {
   for (int64_t r = first; r < last; r += HEIGHT, y += HEIGHT * TILE) {
     const int64_t height = std::min<int64_t>(HEIGHT, last - r);
     const int64_t stairs = std::clamp<int64_t>(layer.reach[r], from, until);
     const int64_t end = std::clamp<int64_t>(layer.reach[r + height - 1], from, until);
-    const float* w = layer.w + r * layer.in;
-    STRIPS[height](w + from, layer.in, 1, x + from * TILE, y, stairs - from, vectors);
+    const float *w = layer.w + r * layer.in, *added = bias ? bias + r - first : nullptr;
+    if (stairs > from || bias)
+      STRIPS[height](w + from, layer.in, 1, x + from * TILE, added, y, stairs - from, vectors);
     if (stairs == end) continue;
     for (int64_t i = 0; i < height; ++i)
       for (int64_t k = stairs; k < end; ++k)
         step[(k - stairs) * HEIGHT + i] = k < layer.reach[r + i] ? w[i * layer.in + k] : 0.f;
-    STRIPS[height](step, 1, HEIGHT, x + stairs * TILE, y, end - stairs, vectors);
+    STRIPS[height](step, 1, HEIGHT, x + stairs * TILE, nullptr, y, end - stairs, vectors);
   }
 }
 
@@ -82,12 +87,13 @@ inline void add_transposed(const Weight& layer, const int64_t* readers, const fl
   for (int64_t k = 0; k < layer.in; k += HEIGHT, y += HEIGHT * TILE) {
     const int64_t height = std::min<int64_t>(HEIGHT, layer.in - k);
     const int64_t start = readers[k], stairs = readers[k + height - 1];
-    STRIPS[height](layer.w + stairs * layer.in + k, 1, layer.in, x + stairs * TILE, y, layer.out - stairs, vectors);
+    STRIPS[height](layer.w + stairs * layer.in + k, 1, layer.in, x + stairs * TILE, nullptr, y, layer.out - stairs,
+                   vectors);
     if (start == stairs) continue;
     for (int64_t r = start; r < stairs; ++r)
       for (int64_t i = 0; i < height; ++i)
         step[(r - start) * HEIGHT + i] = k + i < layer.reach[r] ? layer.w[r * layer.in + k + i] : 0.f;
-    STRIPS[height](step, 1, HEIGHT, x + start * TILE, y, stairs - start, vectors);
+    STRIPS[height](step, 1, HEIGHT, x + start * TILE, nullptr, y, stairs - start, vectors);
   }
 }
 

@@ -84,7 +84,8 @@ void weight_gradient(const Back& back, int64_t first) {
       const int64_t height = std::min<int64_t>(HEIGHT, last - r);
       std::fill(sums, sums + HEIGHT * TILE, 0.f);
       if (layer.reach[r + height - 1] > k)
-        STRIPS[height](back.said + r * n, n, 1, back.inputs.panels + k * n, sums, n, (wide + LANES - 1) / LANES);
+        STRIPS[height](back.said + r * n, n, 1, back.inputs.panels + k * n, nullptr, sums, n,
+                       (wide + LANES - 1) / LANES);
       for (int64_t i = 0; i < height; ++i) {
         const int64_t reached = std::clamp<int64_t>(layer.reach[r + i] - k, 0, wide);
         float* to = back.weight + (r + i) * layer.in + k;
