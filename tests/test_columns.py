@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from densiflow import native
 from densiflow.bijections import Autoregressive
 from densiflow.bijections import one_pass as one_pass_module
 from densiflow.bijections.one_pass import one_pass
@@ -84,7 +85,8 @@ def test_many_rows_equal_one_row_of_any_shape(shape):
 
 
 def test_many_rows_equal_one_row_in_float32():
-    assert_equal_to_the_plain_way(layer_of((13, 1, (300, 20)), Affine(), "float32", activation="relu"), "float32")
+    with native.derivatives("none"):  # in JAX alone
+        assert_equal_to_the_plain_way(layer_of((13, 1, (300, 20)), Affine(), "float32", activation="relu"), "float32")
 
 
 @pytest.mark.parametrize("scalar", SCALARS)
@@ -160,7 +162,6 @@ triangular_sum, between = triangular._sum, one_pass_module._between
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_comparison_notices(fault, monkeypatch):
-    layer = layer_of((12, 0, (300, 300)), Affine(), "float32")
     monkeypatch.setattr(*FAULTS[fault])
-    with pytest.raises((AssertionError, TypeError)):
-        assert_equal_to_the_plain_way(layer, "float32")
+    with jax.enable_x64(True), pytest.raises((AssertionError, TypeError)):
+        assert_equal_to_the_plain_way(layer_of((12, 0, (300, 300)), Affine(), "float64"), "float64")
