@@ -5,6 +5,6 @@ they know run through them on the CPU; everything else, and every machine withou
 same numbers to rounding. ``DENSIFLOW_NATIVE=0`` leaves them alone.
 """
 
-from densiflow.native.layer import available, derivatives, to_base, to_data
+from densiflow.native.layer import available, derivatives, gradients_only, to_base, to_data
 
-__all__ = ["available", "derivatives", "to_base", "to_data"]
+__all__ = ["available", "derivatives", "gradients_only", "to_base", "to_data"]

@@ -2,7 +2,8 @@
 
 import ctypes
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -28,6 +29,13 @@ derivatives = jax.make_user_context("all")
 "all" takes every derivative through JAX, of any order; "reverse" takes gradients through the kernels, which is for a
 training step; "none" leaves the kernels alone. Programs are compiled for each apart.
 """
+
+
+@contextmanager
+def gradients_only() -> Iterator[None]:
+    """For a training step: as ``derivatives("reverse")``, except where the kernels are to be left alone."""
+    with derivatives("none" if derivatives.value == "none" else "reverse"):
+        yield
 
 
 def available() -> bool:

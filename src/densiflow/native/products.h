@@ -11,12 +11,12 @@
 namespace densiflow {
 
 constexpr int TILE = 64;
-constexpr int HEIGHT = 6;                          // rows of a weight whose sums are kept in registers together
-constexpr int WIDTH = LANES == 8 ? 2 : 4;          // vectors of data beside each: 24 sums of 32 registers, 12 of 16
+constexpr int HEIGHT = 6;                  // rows of a weight whose sums are kept in registers together
+constexpr int WIDTH = LANES == 8 ? 2 : 4;  // vectors of data beside each: 24 sums of 32 registers, or 12 of 16
 static_assert(TILE % (LANES * WIDTH) == 0);
 
-// y[r] = sum over k < count of w[r * row_step + k * k_step] x[k], for R rows and C vectors of data, added to bias[r], or
-// to y[r] where there is no bias.
+// y[r] = sum over k < count of w[r * row_step + k * k_step] x[k], for R rows and C vectors of data, added to bias[r],
+// or to y[r] where there is no bias.
 template <int R, int C>
 void block(const float* w, int64_t row_step, int64_t k_step, const float* x, const float* bias, float* y,
            int64_t count) {
@@ -61,9 +61,9 @@ struct Weight {
   int64_t out, in;
 };
 
-// y[r - first] = the inputs from .. until - 1 of row r times its weights, for the rows first .. last - 1, added to `bias`
-// as in block. Where the staircase runs through a strip, its weights are copied with zeros above the stairs; `step`
-// (in, HEIGHT) takes them.
+// y[r - first] = the inputs from .. until - 1 of row r times its weights, for the rows first .. last - 1, added to
+// `bias` as in block. Where the staircase runs through a strip, its weights are copied with zeros above the stairs;
+// `step` (in, HEIGHT) takes them.
 inline void add_products(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
                          const float* bias, float* y, int vectors, float* step) {
   for (int64_t r = first; r < last; r += HEIGHT, y += HEIGHT * TILE) {

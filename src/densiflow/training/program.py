@@ -22,7 +22,7 @@ copied = jax.jit(adam.copied)
 
 def loss(trained: Flow, rest: Flow, x: Array, context: Array | None, weight: Array) -> Array:
     """Negative log-likelihood of a batch: sum of weight times nats. Rows of weight zero add nothing."""
-    with native.derivatives("reverse"):  # gradients are all that a step takes of it
+    with native.gradients_only():  # gradients are all that a step takes of it
         log_prob = combine(trained, rest).log_prob(x, context)
     return -jnp.sum(jnp.where(weight > 0, weight * log_prob, 0.0))
 
