@@ -1,14 +1,17 @@
 """Many rows at once: blocked products and the inversion in one pass, beside the plain pass for every row and column."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from densiflow import native
-from densiflow.bijections import Autoregressive
+from densiflow import native, recipes
+from densiflow.bijections import Autoregressive, inversion, jacobi
 from densiflow.bijections import one_pass as one_pass_module
 from densiflow.bijections.one_pass import one_pass
+from densiflow.errors import ArgumentError
+from densiflow.judge import round_trip
 from densiflow.networks import ResidualMaskedMLP, triangular
 from densiflow.scalars import Affine, MixtureCDF, RationalQuadraticSpline, Reversed, Shift
 
@@ -165,3 +168,46 @@ def test_the_comparison_notices(fault, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault])
     with jax.enable_x64(True), pytest.raises((AssertionError, TypeError)):
         assert_equal_to_the_plain_way(layer_of((12, 0, (300, 300)), Affine(), "float64"), "float64")
+
+
+@pytest.mark.parametrize("way", ["auto", "one pass", "column by column", "jacobi"])
+def test_every_way_to_data_gives_the_same(way):
+    with jax.enable_x64(True):
+        layer = layer_of((7, 1, (20, 11)), Affine(), "float64", order=[3, 1, 0, 2, 6, 5, 4])
+        z, context = rows_for(layer, 4, "float64")
+        with inversion(way):
+            seen = jax.jit(lambda layer, z, c: layer.to_data_columns(z, c))(layer, z, context)
+        for value, wanted in zip(seen, plain(layer, "to_data", z, context), strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=0, atol=1e-12)
+
+
+def test_another_way_is_refused():
+    with pytest.raises(ArgumentError, match="inversion must be one of auto, one pass, column by column, jacobi"):
+        inversion("newton")
+
+
+def test_jacobi_ends_when_nothing_moves_or_every_column_is_right():
+    with jax.enable_x64(True):
+        layer = layer_of((6, 0, (12,)), Affine(), "float64")
+        z, _ = rows_for(layer, 5, "float64")
+        wanted, _ = plain(layer, "to_data", z, None)
+        x, _, residual = jacobi(layer.scalar, layer.conditioner, z, tolerance=0.0)
+        np.testing.assert_allclose(x, wanted, rtol=0, atol=1e-13)  # after as many passes as columns
+        x, _, residual = jacobi(layer.scalar, layer.conditioner, z, tolerance=0.1)
+        assert 0 < float(jnp.max(residual)) < 0.1 * (1 + float(jnp.max(jnp.abs(x))))
+        assert float(jnp.max(jnp.abs(x - wanted))) > 1e-8  # it did end early
+
+
+def test_the_round_trip_is_what_the_flow_loses():
+    flow = recipes.maf(KEY, dim=3, layers=2, hidden=(16,), start="random").standardised(100 * rows_for_fit())
+    x = np.asarray(rows_for_fit() * 100, np.float32)
+    assert np.all(round_trip(flow, x) < 1e-5)
+    with inversion("jacobi"):
+        assert np.all(round_trip(flow, x) < 1e-5)
+    biases = flow.bijection.layers.members[0].conditioner.biases[-1]
+    stretched = eqx.tree_at(lambda f: f.bijection.layers.members[0].conditioner.biases[-1], flow, biases + 1e6)
+    assert np.all(round_trip(stretched, x) > 1e-3)  # so far out that float32 keeps fewer digits
+
+
+def rows_for_fit():
+    return np.random.default_rng(0).normal(size=(20, 3))

@@ -12,8 +12,10 @@ from densiflow.bijections.linear import Linear as Linear
 from densiflow.bijections.permute import Permute as Permute
 from densiflow.bijections.planar import Planar as Planar
 from densiflow.bijections.stack import Stack as Stack
+from densiflow.bijections.ways import inversion as inversion
+from densiflow.bijections.ways import jacobi as jacobi
 
-__all__ = [
+__all__ = [  # what is registered
     "ActNorm",
     "Autoregressive",
     "Bijection",

@@ -15,6 +15,7 @@ from densiflow import native
 from densiflow.bijections.base import Bijection
 from densiflow.bijections.one_pass import one_pass
 from densiflow.bijections.permute import checked_permutation
+from densiflow.bijections.ways import chosen_inversion, jacobi
 from densiflow.errors import ShapeError
 from densiflow.networks.conditioner import AutoregressiveConditioner, ready_to_train
 from densiflow.networks.masked_mlp import ContextLayers, MaskedMLP, Start
@@ -31,7 +32,8 @@ class Autoregressive(Bijection):
     .. math:: x_i = \tau(z_i;\, \theta_i(x_{<i}, c)), \qquad
               \log\left|\det\right|_\text{to base} = \sum_i \log \frac{dz_i}{dx_i}
 
-    `to_base` is one pass of the masked network; `to_data` fills the columns in one by one, a pass for each.
+    `to_base` is one pass of the masked network. `to_data` fills the columns in one by one, a pass for each; for many
+    rows at once each unit of the network is computed only once, see `inversion`.
     With the affine map and a normal base this is one layer of a masked autoregressive flow, a MADE by itself.
 
     The Jacobian is a lower triangle. ``order`` names the columns in the order they are read in, ``order[0]`` first:
@@ -126,10 +128,17 @@ class Autoregressive(Bijection):
         return self._restored(z), log_det
 
     def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        if not isinstance(self.conditioner, TriangularNetwork):
+        network, scalar, way = self.conditioner, self.scalar, chosen_inversion()
+        if way == "jacobi":
+            x, log_det, _ = jacobi(scalar, network, self._ordered(z), context)
+        elif way == "column by column" or not isinstance(network, TriangularNetwork):
             return super().to_data_columns(z, context)
-        in_jax = partial(one_pass, self.scalar, self._group)
-        x, log_det = native.to_data(self.conditioner, self.scalar, self._ordered(z), context, in_jax)
+        else:
+            in_jax = partial(one_pass, scalar, self._group)
+            if way == "one pass":
+                x, log_det = in_jax(network, self._ordered(z), context)
+            else:
+                x, log_det = native.to_data(network, scalar, self._ordered(z), context, in_jax)
         return self._restored(x), log_det
 
     @property

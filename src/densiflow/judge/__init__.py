@@ -12,6 +12,7 @@ from densiflow.judge.plots import corner as corner
 from densiflow.judge.plots import density_contours as density_contours
 from densiflow.judge.plots import save_figure as save_figure
 from densiflow.judge.plots import training_curve as training_curve
+from densiflow.judge.round_trip import round_trip as round_trip
 
 __all__ = [
     "conditional_density",
@@ -23,6 +24,7 @@ __all__ = [
     "journey",
     "journey_panels",
     "latent_space",
+    "round_trip",
     "save_figure",
     "save_journey",
     "training_curve",
