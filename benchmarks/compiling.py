@@ -1,7 +1,7 @@
 """How long a new shape takes to compile, each in a process of its own, nothing kept between them.
 
     python benchmarks/compiling.py [--dim 6 63 784] [--layers 5 10 20] [--kind affine spline]
-                                   [--library native] [--rounds N] [--record]
+                                   [--library "jax alone"] [--rounds N] [--record]
 
 It is what the first call takes beyond the second: log_prob of 1,000 rows, a run of training steps, sampling 1,000
 rows. Medians of the rounds, in seconds.
@@ -38,7 +38,7 @@ def main():
     parser.add_argument("--dim", nargs="+", type=int, choices=HIDDEN, default=list(HIDDEN))
     parser.add_argument("--layers", nargs="+", type=int, default=[5, 10, 20])
     parser.add_argument("--kind", nargs="+", choices=("affine", "spline"), default=["affine", "spline"])
-    parser.add_argument("--library", choices=("densiflow", "native"), default="densiflow")
+    parser.add_argument("--library", choices=("densiflow", "jax alone"), default="densiflow")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--record", action="store_true", help="write the results to benchmarks/results")
     options = parser.parse_args()

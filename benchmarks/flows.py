@@ -23,7 +23,7 @@ OURS = "densiflow"
 ENTRANTS = [
     Entrant(OURS),
     Entrant(OURS, "whole fit", ("train",), skips=("mnist",)),
-    Entrant("native", kinds=("affine",)),
+    Entrant("jax alone"),
     Entrant("flowjax"),
     Entrant("flowjax", "scanned", ("train",)),
     Entrant("flowjax", "Jacobi", ("sample",), ("affine",)),
@@ -100,7 +100,7 @@ def _cell(label, result):
 
 def _sampling_beside_scoring(runs):
     """Our own samples against our own log_prob, both of 1,000 rows."""
-    labels = [Entrant(library).label for library in (OURS, "native")]
+    labels = [Entrant(library).label for library in (OURS, "jax alone")]
     lines = []
     for (case, quantity), drawn in runs.items():
         scored = runs.get((case, "log_prob_1000"))
@@ -123,8 +123,7 @@ def main():
     entrants = [entrant for entrant in ENTRANTS if entrant.library in (OURS, *options.peers)]
     sizes = {"affine": AFFINE, "spline": SPLINE}
     cases = [sizes[kind][name] for kind in options.kind for name in options.case if name in sizes[kind]]
-    if "native" in options.peers:
-        subprocess.run([sys.executable, "-m", "densiflow.native"], check=True)
+    subprocess.run([sys.executable, "-m", "densiflow.native"], check=True)  # compiled unless they are there
     workers = {library: Worker(library) for library in dict.fromkeys(entrant.library for entrant in entrants)}
     runs = {}
     try:

@@ -15,8 +15,8 @@ sys.path.append(str(ROOT / "tests" / "oracles"))  # whose environments are the p
 from make import environment  # noqa: E402
 
 LIBRARIES = {  # its script, its environment (None is ours), settings
-    "densiflow": ("densiflow", None, {"DENSIFLOW_NATIVE": "0"}),
-    "native": ("densiflow", None, {"DENSIFLOW_NATIVE": "1"}),
+    "densiflow": ("densiflow", None, {"DENSIFLOW_NATIVE": "1"}),
+    "jax alone": ("densiflow", None, {"DENSIFLOW_NATIVE": "0"}),
     "flowjax": ("flowjax", "torch_and_jax", {}),
     "zuko": ("zuko", "torch_and_jax", {}),
     "nflows": ("nflows", "torch_and_jax", {}),
@@ -62,7 +62,7 @@ class Worker:
 class Entrant:
     """A library, perhaps used in a way of its own, and what it can do: quantities, kinds and cases.
 
-    "densiflow" is JAX alone, "native" the same with the kernels that ``python -m densiflow.native`` compiles.
+    "densiflow" runs its compiled kernels where it has one, "jax alone" does without them.
     """
 
     library: str
@@ -73,7 +73,7 @@ class Entrant:
 
     @property
     def label(self):
-        name = "densiflow, native" if self.library == "native" else self.library
+        name = "densiflow, JAX alone" if self.library == "jax alone" else self.library
         return f"{name}, {self.way}" if self.way else name
 
     def enters(self, case, quantity):
