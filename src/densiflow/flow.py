@@ -7,7 +7,8 @@ in `_log_prob`. Read right to left, the same file samples.
 import math
 import os
 from functools import partial
-from typing import Any, Self, final
+from typing import Any, NamedTuple, Self, final
+from weakref import WeakKeyDictionary
 
 import equinox as eqx
 import jax
@@ -189,37 +190,60 @@ class Flow(eqx.Module):
 
 def over_rows(compiled: Any, flow: Any, x: ArrayLike, context: ArrayLike | None) -> Any:
     """A compiled function of a flow, rows (n, dim) and contexts (n, c), of a batch of any shape."""
-    rows.check_x(x, flow.dim)
-    rows.check_context(context, flow.context_dim)
-    leaves = jax.tree.leaves(flow)
-    dtype = precision.dtype_of(leaves)
-    precision.require(dtype)
-    if rows.is_traced(leaves, x, context):
-        batch, flat_x, flat_context = rows.flatten(x, context, dtype, jnp)
+    facts = _facts_of(flow)
+    rows.check_x(x, facts.dim)
+    rows.check_context(context, facts.context_dim)
+    precision.require(facts.dtype)
+    if facts.traced or rows.is_traced(x, context):
+        batch, flat_x, flat_context = rows.flatten(x, context, facts.dtype, jnp)
         out = compiled(flow, flat_x, flat_context)
         return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
-    batch, flat_x, flat_context = rows.flatten(x, context, dtype, np)
-    return rows.in_pieces(partial(compiled, flow), [flat_x, flat_context], batch, rows.sizes_for(leaves))
+    batch, flat_x, flat_context = rows.flatten(x, context, facts.dtype, np)
+    return rows.in_pieces(partial(compiled, flow), [flat_x, flat_context], batch, facts.sizes)
 
 
 def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
+    facts = _facts_of(flow)
     rows.check_key(key)
-    rows.check_context(context, flow.context_dim)
-    leaves = jax.tree.leaves(flow)
-    dtype = precision.dtype_of(leaves)
-    precision.require(dtype)
+    rows.check_context(context, facts.context_dim)
+    precision.require(facts.dtype)
     check_count("the number of samples", n, 0)
     batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
-    traced = rows.is_traced(leaves, key, context)
+    traced = facts.traced or rows.is_traced(key, context)
     xp: Any = jnp if traced else np
     index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
     if context is not None:
-        width = flow.context_dim
-        context = xp.broadcast_to(xp.asarray(context, dtype), (*batch, width)).reshape(-1, width)
+        width = facts.context_dim
+        context = xp.broadcast_to(xp.asarray(context, facts.dtype), (*batch, width)).reshape(-1, width)
     if traced:
         out = compiled(flow, key, index, context)
         return jax.tree.map(lambda leaf: leaf.reshape(*batch, *leaf.shape[1:]), out)
-    return rows.in_pieces(partial(compiled, flow, key), [index, context], batch, rows.sizes_for(leaves))
+    return rows.in_pieces(partial(compiled, flow, key), [index, context], batch, facts.sizes)
+
+
+class _Facts(NamedTuple):
+    """What a call asks of a flow before it computes; asked once, since modules answer slowly."""
+
+    dim: int
+    context_dim: int
+    dtype: np.dtype[Any]
+    sizes: tuple[int, ...]
+    traced: bool
+
+
+_known: WeakKeyDictionary[Any, _Facts] = WeakKeyDictionary()
+
+
+def _facts_of(flow: Any) -> _Facts:
+    facts = _known.get(flow)
+    if facts is None:
+        leaves = jax.tree.leaves(flow)
+        traced = any(isinstance(leaf, jax.core.Tracer) for leaf in leaves)
+        sizes = () if traced else rows.sizes_for(leaves)
+        facts = _Facts(flow.dim, flow.context_dim, precision.dtype_of(leaves), sizes, traced)
+        if not traced:
+            _known[flow] = facts
+    return facts
 
 
 def _standardising(x: ArrayLike, weight: Any, dtype: Any) -> Elementwise:
