@@ -22,7 +22,7 @@ def machine():
         "processor": cpu,
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("densiflow", "jax", "jaxlib", "equinox", "optax", "numpy")},
+        "versions": {name: version(name) for name in ("densiflow", "jax", "jaxlib", "equinox", "numpy")},
         "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "src") else ""),
         "date": datetime.now(UTC).date().isoformat(),
     }

@@ -105,7 +105,7 @@ def test_a_name_not_built_is_absent():
 
 def test_importing_the_package_is_light():
     loaded = set(in_fresh_python("import densiflow, json, sys; print(json.dumps(sorted(sys.modules)))"))
-    assert not loaded & {"jax", "equinox", "optax", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "matplotlib"}
+    assert not loaded & {"jax", "equinox", "numpy", "sklearn", "scipy", "pyarrow", "pandas", "matplotlib"}
 
 
 def test_every_module_can_be_imported_first():
@@ -126,7 +126,7 @@ import importlib, json, warnings
 import jax, numpy
 def settings():
     return repr((dict(jax.config.values), numpy.geterr(), numpy.get_printoptions(), warnings.filters))
-for library in ("equinox", "optax", "sklearn", "pyarrow", "narwhals", "matplotlib.pyplot", "typer", "rich"):
+for library in ("equinox", "sklearn", "pyarrow", "narwhals", "matplotlib.pyplot", "typer", "rich"):
     importlib.import_module(library)
 before = settings()
 for name in {MODULES!r}:
