@@ -18,7 +18,7 @@ from densiflow.errors import NativeBuildError
 
 HERE = Path(__file__).parent
 SOURCES = ("made.cc", "training.cc")
-HEADERS = ("network.h", "products.h", "threads.h", "vectors.h")
+HEADERS = ("affine.h", "network.h", "products.h", "threads.h", "vectors.h")
 _THIS_PROCESSOR = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
 FLAGS = ("-std=c++17", "-O3", _THIS_PROCESSOR, "-fPIC", "-shared", "-w")  # -w: XLA's headers warn
 

@@ -170,6 +170,6 @@ def _call(
             *arrays,
             reach=np.concatenate(reach).astype(np.int32),
             activation=ACTIVATIONS.index(network.activation),
-            bound=np.float32(scalar.bound or 0.0),
+            scalar={"bound": np.float32(scalar.bound or 0.0)},
         )
     )

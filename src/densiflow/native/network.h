@@ -78,7 +78,21 @@ inline void activate(float* y, int64_t rows, int vectors, int64_t activation) {
     }
 }
 
-// alpha of what the network says: bound tanh(a / bound), or a itself where bound is 0.
-inline Vector log_scale(Vector a, float bound) { return bound > 0 ? bound * hyperbolic_tangent(a / bound) : a; }
+// A scalar map is a struct of static numbers. It says how many parameters a column has, which stand TILE apart at theta,
+// and maps one vector of a column: to_base and to_data. Its `back` takes the gradients of z and of the log of the slope
+// dz/dx; it leaves the gradients of the parameters in place of these and gives that of x.
+struct Mapped {
+  Vector value, log_slope;
+};
+
+// A column mapped into `to`; the logs of its slopes are added to log_det.
+template <typename Map>
+void map_column(const Map& map, const float* from, float* to, float* log_det, int vectors) {
+  for (int c = 0; c < vectors * LANES; c += LANES) {
+    const Mapped mapped = map(c, load(from + c));
+    store(to + c, mapped.value);
+    store(log_det + c, load(log_det + c) + mapped.log_slope);
+  }
+}
 
 }  // namespace densiflow

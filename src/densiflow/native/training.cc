@@ -4,7 +4,7 @@
 // kept, and the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the
 // vector axis must be the inputs'. Then weights: strips of each gradient, summed over all rows of data at once.
 
-#include "network.h"
+#include "affine.h"
 
 namespace densiflow {
 namespace {
@@ -35,23 +35,6 @@ void through_activation(float* gradient, const float* h, int64_t rows, int vecto
     for (int c = 0; c < vectors * LANES; c += LANES) {
       const Vector g = load(gradient + i + c), v = load(h + i + c);
       store(gradient + i + c, activation == RELU ? (v > 0.f ? g : all(0.f)) : g * (1.f - v * v));
-    }
-}
-
-// From the gradients of z and log_det in a tile: those of theta, in place of it, and what reaches x directly, in place
-// of the gradient of z.
-void through_affine(float* theta, const float* x, float* dz, const float* dlog_det, int64_t dim, int vectors,
-                    float bound) {
-  for (int64_t d = 0; d < dim; ++d)
-    for (int c = 0; c < vectors * LANES; c += LANES) {
-      float *mu = theta + 2 * d * TILE + c, *a = mu + TILE, *g = dz + d * TILE + c;
-      const Vector squashed = bound > 0 ? hyperbolic_tangent(load(a) / bound) : all(0.f);
-      const Vector shrink = exponential(bound > 0 ? -bound * squashed : -load(a));
-      const Vector z = (load(x + d * TILE + c) - load(mu)) * shrink;
-      const Vector dx = load(g) * shrink;
-      store(a, (-load(g) * z - load(dlog_det + c)) * (1.f - squashed * squashed));
-      store(mu, -dx);
-      store(g, dx);
     }
 }
 
@@ -105,9 +88,10 @@ void weight_gradient(const Back& back, int64_t first) {
 }
 
 // `arrays`: of every layer its weight and what is added, then of every layer what it said. `gradients`: of the former.
+template <typename Scalar>
 ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det, ffi::RemainingArgs arrays, Result dx,
-                        ffi::RemainingRets gradients, Reach reach, int64_t activation, float bound) {
-  const int64_t n = x.dimensions()[1];
+                        ffi::RemainingRets gradients, Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t n = x.dimensions()[1], numbers = scalar.parameters();
   const size_t depth = arrays.size() / 3;
   const Network net(x.dimensions()[0], arrays, depth, reach);
   int64_t size = 0, pieces = 0;
@@ -135,8 +119,12 @@ ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det,
     part.read(x.typed_data(), net.dim, columns);
     part.read(dz.typed_data(), net.dim, direct);
     part.read(dlog_det.typed_data(), 1, dets);
-    part.read(arrays.get<Array>(3 * depth - 1)->typed_data(), 2 * net.dim, g);
-    through_affine(g, columns, direct, dets, net.dim, part.vectors, bound);
+    for (int64_t d = 0; d < net.dim; ++d) {
+      float *theta = g + d * numbers * TILE, *dz = direct + d * TILE;
+      part.read(arrays.get<Array>(3 * depth - 1)->typed_data() + d * numbers * n, numbers, theta);
+      for (int c = 0; c < part.vectors * LANES; c += LANES)
+        store(dz + c, scalar.back(theta + c, load(columns + d * TILE + c), load(dz + c), load(dets + c)));
+    }
     for (size_t l = depth; l-- > 0;) {
       const Back& back = backs[l];
       const Layer& layer = back.layer;
@@ -163,20 +151,24 @@ ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det,
   return ffi::Error::Success();
 }
 
+template <typename Scalar>
+auto to_base_back_binding() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .Arg<Array>()
+      .Arg<Array>()
+      .Arg<Array>()
+      .RemainingArgs()
+      .Ret<Array>()
+      .RemainingRets()
+      .Attr<Reach>("reach")
+      .Attr<int64_t>("activation")
+      .Attr<Scalar>("scalar");
+}
+
 }  // namespace
 }  // namespace densiflow
 
 using namespace densiflow;
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base_back, to_base_back,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .Arg<Array>()
-                                  .RemainingArgs()
-                                  .Ret<Array>()
-                                  .RemainingRets()
-                                  .Attr<Reach>("reach")
-                                  .Attr<int64_t>("activation")
-                                  .Attr<float>("bound"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base_back, to_base_back<Affine>, to_base_back_binding<Affine>());
