@@ -1,4 +1,4 @@
-"""The compiled kernels beside the plain layer: a row at a time, in float64 where it matters."""
+"""The compiled kernels beside what they stand for: a row at a time, in float64 where it matters."""
 
 from functools import partial
 
@@ -10,9 +10,10 @@ import pytest
 from densiflow import native
 from densiflow.bijections import Autoregressive
 from densiflow.errors import NativeBuildError
-from densiflow.native import build, layer
+from densiflow.native import build, library
 from densiflow.networks.masked_mlp import MaskedMLP
 from densiflow.scalars import Affine
+from densiflow.training import adam
 
 CASES = {
     "one column": (1, 0, {"hidden": (3,)}),
@@ -37,7 +38,7 @@ def _compiled():
         build.build()
     except NativeBuildError as error:
         pytest.skip(f"the kernels can't be compiled here: {error}")
-    layer._loaded.cache_clear()
+    library._loaded.cache_clear()
     assert native.available(), "the kernels were compiled and can't be loaded"
 
 
@@ -235,6 +236,73 @@ def test_another_device_has_jax_alone():
         assert "densiflow_made" not in text
 
 
+def optimised(mode, scale=1.0, over=lambda step: step, members=(), bad=None):
+    """Steps of Adam in one compiled loop over leaves of any size, with the kernel or without; one may be unsound."""
+    shapes = [(), (1,), (15,), (4, 4), (17,), (3, 5461), (2, 128, 130)]
+    keys = jax.random.split(jax.random.key(0), (2, len(shapes)))
+    weights, slopes = (
+        [jax.random.normal(k, members + shape) for k, shape in zip(row, shapes, strict=True)] for row in keys
+    )
+    rates = jnp.full(members, 0.01)
+
+    def steps(state, slopes, rate):
+        def one(k, state):
+            wave = scale * jnp.sin(1.0 + k)  # gradients that change with each step and shrink with the weights
+            gradient = [wave * slope + 0.1 * w for slope, w in zip(slopes, state.trained, strict=True)]
+            value = jnp.where(k == 7, jnp.float32(bad or 0.0), 1.0)
+            return adam.step(state, value, gradient, rate, 0.1)[0]
+
+        return jax.lax.fori_loop(0, 12, one, state)
+
+    with native.derivatives(mode):
+        run = jax.jit(over(steps))
+        state = (jax.vmap(adam.start) if members else adam.start)(weights)
+        assert ("densiflow_adam_step" in run.lower(state, slopes, rates).as_text()) == (mode != "none")
+        return run(state, slopes, rates)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3])
+@pytest.mark.parametrize("bad", [None, np.nan])
+def test_the_optimiser(scale, bad):
+    """Each kind of number apart, since they are of very different sizes."""
+    found, wanted = (optimised(mode, scale, bad=bad) for mode in ("all", "none"))
+    assert int(found.step) == (12 if bad is None else 11)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * float(np.max(np.abs(b))))
+
+
+@pytest.mark.parametrize("over", [jax.vmap, lambda step: lambda *trees: jax.lax.map(lambda a: step(*a), trees)])
+def test_the_optimiser_over_flows(over):
+    found, wanted = (optimised(mode, over=over, members=(3,)) for mode in ("all", "none"))
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6 * float(np.max(np.abs(b))))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_a_step_of_the_optimiser_that_is_not_sound_changes_no_bit(bad):
+    """Also where the old state is not used up, so that the kernel must copy it."""
+    weights = [jnp.linspace(-1.0, 1.0, 37)]
+    state, sound = jax.jit(adam.step)(adam.start(weights), jnp.float32(1.0), weights, jnp.float32(0.1), 0.1)
+    assert bool(sound)
+    before = jax.tree.map(np.array, state)
+    after, sound = jax.jit(adam.step)(state, jnp.float32(1.0), [weights[0].at[20].set(bad)], jnp.float32(0.1), 0.1)
+    assert not bool(sound)
+    for a, b, c in zip(*map(jax.tree.leaves, (after, before, state)), strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(c, b)
+
+
+def test_the_optimiser_elsewhere_and_in_float64_is_jax_alone():
+    def text(weights, *platforms):
+        args = (adam.start(weights), weights[0][0], weights, weights[0][0], 0.0)
+        return jax.jit(adam.step).trace(*args).lower(lowering_platforms=platforms).as_text()
+
+    assert "densiflow_adam_step" in text([jnp.ones(5)], "cpu")
+    assert "densiflow_adam_step" not in text([jnp.ones(5)], "cuda")
+    with jax.enable_x64(True):
+        assert "densiflow_adam_step" not in text([jnp.ones(5)], "cpu")
+
+
 def test_a_library_is_known_by_what_it_is_made_of(monkeypatch):
     before = build.library()
     assert build.library() == before
@@ -248,4 +316,4 @@ def test_without_a_compiler_the_reason_is_said(monkeypatch, tmp_path):
     monkeypatch.setattr(build.shutil, "which", lambda name: None)
     with pytest.raises(NativeBuildError, match=r"expected a C\+\+ compiler"):
         build.build()
-    assert not layer._loaded.__wrapped__()
+    assert not library._loaded.__wrapped__()

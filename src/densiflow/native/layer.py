@@ -1,11 +1,7 @@
-"""Affine layers of masked networks through the compiled kernels, under JAX's transformations."""
+"""Layers of masked networks through the compiled kernels, under JAX's transformations."""
 
-import ctypes
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import equinox as eqx
 import jax
@@ -13,52 +9,20 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from densiflow.native import build
+from densiflow.native.library import available, derivatives
+from densiflow.native.scalars import Kernels, kernels_of
 from densiflow.networks.masked_mlp import MaskedMLP
-from densiflow.scalars.affine import Affine
 
 Rows = tuple[Array, Array]  # (dim, n) and (n,)
 Pure = Callable[[Any, Array, Array | None], Rows]  # of the network, the rows and their contexts
 
 ACTIVATIONS = ("relu", "tanh")  # in the kernels' own order
-TARGETS = ("made_to_base", "made_to_data", "made_to_base_back")
-
-derivatives = jax.make_user_context("all")
-"""Which derivatives a program may ask for: ``with derivatives("reverse"):`` gives faster gradients and no tangents.
-
-"all" takes every derivative through JAX, of any order; "reverse" takes gradients through the kernels, which is for a
-training step; "none" leaves the kernels alone. Programs are compiled for each apart.
-"""
-
-
-@contextmanager
-def gradients_only() -> Iterator[None]:
-    """For a training step: as ``derivatives("reverse")``, except where the kernels are to be left alone."""
-    with derivatives("none" if derivatives.value == "none" else "reverse"):
-        yield
-
-
-def available() -> bool:
-    """Whether the kernels have been compiled for this machine, can be loaded and are not switched off."""
-    return os.environ.get("DENSIFLOW_NATIVE", "1") != "0" and _loaded()
-
-
-@cache
-def _loaded() -> bool:
-    """Load the library and make it known to JAX, once."""
-    try:
-        library = ctypes.CDLL(str(build.library()))
-    except OSError:
-        return False
-    for name in TARGETS:
-        jax.ffi.register_ffi_target(f"densiflow_{name}", jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
-    return True
 
 
 def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
     r"""``pure(network, x, context)``, through the kernels where they are and know the layer.
 
-    .. math:: z_i = (x_i - \mu_i(x_{<i}))\, e^{-\alpha_i(x_{<i})}, \qquad \log|\det| = -\sum_i \alpha_i
+    .. math:: z_i = \tau^{-1}(x_i;\, \theta_i(x_{<i}, c)), \qquad \log|\det| = \sum_i \log \frac{dz_i}{dx_i}
 
     `pure` must depend on nothing but its arguments. Derivatives are those of `pure`, unless `derivatives` says
     otherwise.
@@ -69,34 +33,33 @@ def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pu
         return pure(network, x, context)
     if derivatives.value == "reverse":
         return _trained(network, scalar, x, context, pure)
-    return _scored("made_to_base", network, scalar, x, context, pure)
+    return _scored("to_base", network, scalar, x, context, pure)
 
 
 def to_data(network: Any, scalar: Any, z: Array, context: Array | None, pure: Pure) -> Rows:
     r"""``pure(network, z, context)``, through the kernels where they are and know the layer: one pass.
 
-    .. math:: x_i = z_i\, e^{\alpha_i(x_{<i})} + \mu_i(x_{<i}), \qquad \log|\det| = \sum_i \alpha_i
+    .. math:: x_i = \tau(z_i;\, \theta_i(x_{<i}, c)), \qquad \log|\det| = \sum_i \log \frac{dx_i}{dz_i}
 
     Shapes and the rest as in `to_base`.
     """
     if not _knows(network, scalar, z):
         return pure(network, z, context)
-    return _scored("made_to_data", network, scalar, z, context, pure)
+    return _scored("to_data", network, scalar, z, context, pure)
 
 
 def _knows(network: Any, scalar: Any, x: Array) -> bool:
     return (
         isinstance(network, MaskedMLP)
         and network.activation in ACTIVATIONS
-        and isinstance(scalar, Affine)
-        and scalar.form == "exp"
+        and kernels_of(scalar) is not None
         and all(leaf.dtype == jnp.float32 for leaf in (x, *jax.tree.leaves(network)))
         and derivatives.value != "none"
         and available()
     )
 
 
-def _scored(name: str, network: MaskedMLP, scalar: Affine, x: Array, context: Array | None, pure: Pure) -> Rows:
+def _scored(name: str, network: MaskedMLP, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
     """The kernel's values with the derivatives of `pure`."""
 
     def kernel(network: MaskedMLP, x: Array, context: Array | None) -> Rows:
@@ -114,13 +77,13 @@ def _scored(name: str, network: MaskedMLP, scalar: Affine, x: Array, context: Ar
     return layer(network, x, context)
 
 
-def _trained(network: MaskedMLP, scalar: Affine, x: Array, context: Array | None, pure: Pure) -> Rows:
+def _trained(network: MaskedMLP, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
     """The kernel's values with the kernel's gradients."""
     said = [(len(weight), x.shape[1]) for weight in network.weights]  # by each product
 
     def kernel(network: MaskedMLP, x: Array, context: Array | None) -> tuple[Array, ...]:
         arrays = _arrays(network, context)
-        return _call("made_to_base", scalar, network, [x, *arrays], [x.shape, x.shape[1:], *said])
+        return _call("to_base", scalar, network, [x, *arrays], [x.shape, x.shape[1:], *said])
 
     def elsewhere(network: MaskedMLP, x: Array, context: Array | None) -> tuple[Array, ...]:
         return (*pure(network, x, context), *(jnp.zeros(shape, x.dtype) for shape in said))
@@ -128,7 +91,7 @@ def _trained(network: MaskedMLP, scalar: Affine, x: Array, context: Array | None
     def back_kernel(network: MaskedMLP, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
         arrays = _arrays(network, context)
         shapes = [x.shape, *(array.shape for array in arrays)]
-        slope_x, *slopes = _call("made_to_base_back", scalar, network, [x, *slope, *arrays, *kept], shapes)
+        slope_x, *slopes = _call("to_base_back", scalar, network, [x, *slope, *arrays, *kept], shapes)
         slope_network, slope_context = jax.vjp(_added, network, context)[1](slopes[1::2])
         return eqx.tree_at(lambda net: net.weights, slope_network, tuple(slopes[::2])), slope_x, slope_context
 
@@ -160,16 +123,17 @@ def _arrays(network: MaskedMLP, context: Array | None) -> list[Array]:
 
 
 def _call(
-    name: str, scalar: Affine, network: MaskedMLP, arrays: list[Array], shapes: list[tuple[int, ...]]
+    name: str, scalar: Any, network: MaskedMLP, arrays: list[Array], shapes: list[tuple[int, ...]]
 ) -> tuple[Array, ...]:
     """A kernel. It has the masks as how many units, counted from the first, each unit reads of the layer before."""
     reach = [np.searchsorted(ends.read, ends.reader, side="right") for ends in network.ends()]
+    family, told = cast(Kernels, kernels_of(scalar))
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return tuple(
-        jax.ffi.ffi_call(f"densiflow_{name}", results, vmap_method="sequential")(
+        jax.ffi.ffi_call(f"densiflow_{family}_{name}", results, vmap_method="sequential")(
             *arrays,
             reach=np.concatenate(reach).astype(np.int32),
             activation=ACTIVATIONS.index(network.activation),
-            scalar={"bound": np.float32(scalar.bound or 0.0)},
+            scalar=told,
         )
     )

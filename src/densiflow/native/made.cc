@@ -5,6 +5,7 @@
 // degree, so each mask is a staircase, given by `reach`: products.h.
 
 #include "affine.h"
+#include "spline.h"
 
 namespace densiflow {
 namespace {
@@ -160,3 +161,5 @@ using namespace densiflow;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base, to_base<Affine>, to_base_binding<Affine>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_data, to_data<Affine>, to_data_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base, to_base<Spline>, to_base_binding<Spline>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_data, to_data<Spline>, to_data_binding<Spline>());

@@ -5,6 +5,7 @@
 // vector axis must be the inputs'. Then weights: strips of each gradient, summed over all rows of data at once.
 
 #include "affine.h"
+#include "spline.h"
 
 namespace densiflow {
 namespace {
@@ -172,3 +173,4 @@ auto to_base_back_binding() {
 using namespace densiflow;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base_back, to_base_back<Affine>, to_base_back_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base_back, to_base_back<Spline>, to_base_back_binding<Spline>());

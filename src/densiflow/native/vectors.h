@@ -1,6 +1,7 @@
-// Vectors of float32 as wide as the machine's, and the two functions that a layer needs of them.
+// Vectors of float32 as wide as the machine's, and the functions that a layer needs of them.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -61,6 +62,40 @@ inline Vector hyperbolic_tangent(Vector x) {
   const Vector near = x + x * (square * p);
   const Vector far = 1.f - 2.f / (exponential(size + size) + 1.f);
   return size < 0.625f ? near : (x < 0.f ? -far : far);
+}
+
+// 2 artanh t for |t| <= 1/3, by its series: what is left out is below 2e-8 of it.
+inline Vector twice_artanh(Vector t) {
+  const Vector square = t * t;
+  Vector p = all(2.f / 13);
+  p = p * square + 2.f / 11;
+  p = p * square + 2.f / 9;
+  p = p * square + 2.f / 7;
+  p = p * square + 2.f / 5;
+  p = p * square + 2.f / 3;
+  return t * 2.f + t * (square * p);
+}
+
+// log(1 + u) for u in 0 .. 1, of which nothing is lost for a small u.
+inline Vector logarithm_beside_one(Vector u) { return twice_artanh(u / (2.f + u)); }
+
+// log x of a positive number that is not subnormal: x = 2^n m with m from sqrt(1/2) to sqrt 2. NaN stays.
+inline Vector logarithm(Vector x) {
+  const Integers bits = (Integers)x, power = (bits - 0x3f3504f3) >> 23;  // the bits of sqrt(1/2)
+  const Vector m = (Vector)(bits - (power << 23)), n = __builtin_convertvector(power, Vector);
+  const Vector log = n * 0.693359375f + (n * -2.12194440e-4f + twice_artanh((m - 1.f) / (m + 1.f)));
+  return x == x ? log : x;
+}
+
+inline Vector square_root(Vector v) {
+  for (int i = 0; i < LANES; ++i) v[i] = std::sqrt(v[i]);
+  return v;
+}
+
+// v between those two; NaN stays.
+inline Vector within(Vector v, float least, float most) {
+  v = v < least ? all(least) : v;
+  return v > most ? all(most) : v;
 }
 
 inline float sum(Vector v) {

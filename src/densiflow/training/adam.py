@@ -1,6 +1,10 @@
-"""Adam, written as one expression a leaf: each pass over the weights costs as much as a small layer's products."""
+"""Adam, written as one expression a leaf: each pass over the weights costs as much as a small layer's products.
+
+Where there is a kernel for it, all leaves take one pass.
+"""
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -8,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from densiflow import native
 from densiflow.flow import Flow
 
 CLIP = 5.0  # largest norm of a gradient
@@ -61,22 +66,46 @@ def step(state: State, value: Array, gradient: Flow, rate: Array, decay: Array |
         return jnp.where(sound, factor, 0.0).astype(value.dtype)
 
     t = (state.step + 1).astype(value.dtype)
-    shrink = if_sound(jnp.minimum(1.0, CLIP / size))
-    mean_unbiased, square_unbiased = -1.0 / jnp.expm1(t * math.log(MEAN)), -1.0 / jnp.expm1(t * math.log(SQUARE))
-    mean_share, square_share, rate = if_sound(1 - MEAN), if_sound(1 - SQUARE), if_sound(rate)
-    # a short memory at first, so that the start is soon forgotten
-    average_share = if_sound(1 - jnp.minimum(MEMORY, t / (9.0 + t)))
-
-    def moved(w: Array, average: Array, m: Array, v: Array, g: Array) -> tuple[Array, ...]:
-        g = shrink * jnp.where(sound, g, 0.0)
-        m = m + mean_share * (g - m)
-        v = v + square_share * (g * g - v)
-        w = w - rate * (mean_unbiased * m / (jnp.sqrt(square_unbiased * v) + EPSILON) + decay * w)
-        return w, average + average_share * (w - average), m, v
-
-    leaves, structure = jax.tree.flatten(state[:4])
-    each = len(leaves) // 4
-    columns = zip(*(leaves[i * each : (i + 1) * each] for i in range(4)), jax.tree.leaves(gradient), strict=True)
-    parts = zip(*(moved(*column) for column in columns), strict=True)
-    trained, average, mean, square = jax.tree.unflatten(structure, [leaf for part in parts for leaf in part])
+    factors = Factors(
+        shrink=if_sound(jnp.minimum(1.0, CLIP / size)),
+        mean_share=if_sound(1 - MEAN),
+        square_share=if_sound(1 - SQUARE),
+        # a short memory at first, so that the start is soon forgotten
+        average_share=if_sound(1 - jnp.minimum(MEMORY, t / (9.0 + t))),
+        mean_unbiased=-1.0 / jnp.expm1(t * math.log(MEAN)),
+        square_unbiased=-1.0 / jnp.expm1(t * math.log(SQUARE)),
+        rate=if_sound(rate),
+        decay=jnp.asarray(decay, value.dtype),
+        sound=if_sound(1.0),
+    )
+    leaves, structures = zip(*map(jax.tree.flatten, state[:4]), strict=True)
+    moved = native.adam(leaves, jax.tree.leaves(gradient), factors, _moved)
+    trained, average, mean, square = map(jax.tree.unflatten, structures, moved)
     return State(trained, average, mean, square, state.step + sound), sound
+
+
+class Factors(NamedTuple):
+    """All that a step is made of beside arrays of the weights' shapes."""
+
+    shrink: Array  # of the gradient, to its largest norm
+    mean_share: Array  # what the new gradient is of its average
+    square_share: Array  # what its square is of theirs
+    average_share: Array  # what the new weights are of theirs
+    mean_unbiased: Array  # what takes the zeros of the start out of the averages
+    square_unbiased: Array
+    rate: Array
+    decay: Array
+    sound: Array  # 0 or 1
+
+
+def _moved(columns: native.Columns, gradient: Sequence[Array], by: Factors) -> native.Columns:
+    """The new weights, averages of weights, of gradients and of squares, a leaf at a time, in JAX alone."""
+
+    def leaf(w: Array, average: Array, m: Array, v: Array, g: Array) -> tuple[Array, ...]:
+        g = by.shrink * jnp.where(by.sound > 0, g, 0.0)
+        m = m + by.mean_share * (g - m)
+        v = v + by.square_share * (g * g - v)
+        w = w - by.rate * (by.mean_unbiased * m / (jnp.sqrt(by.square_unbiased * v) + EPSILON) + by.decay * w)
+        return w, average + by.average_share * (w - average), m, v
+
+    return tuple(zip(*map(leaf, *columns, gradient), strict=True))
