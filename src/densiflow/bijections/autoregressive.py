@@ -145,9 +145,9 @@ class Autoregressive(Bijection):
     def _group(self) -> int:
         """How many columns wait for each other while rows are inverted.
 
-        Small groups cost less to run, few groups less to compile: a root search is compiled at most four times.
+        Small groups cost less to run, few groups less to compile.
         """
-        return max(1, int(0.7 * self.dim**0.5)) if self.scalar.closed else max(8, -(-self.dim // 4))
+        return max(self.scalar.together, int(0.7 * self.dim**0.5))
 
     @property
     def needs_data(self) -> bool:  # type: ignore[override]

@@ -22,7 +22,7 @@ class ScalarMap(eqx.Module):
     """
 
     parameters: eqx.AbstractVar[int]
-    closed: ClassVar[bool] = True  # whether both directions are formulas; a root search takes long to compile
+    together: ClassVar[int] = 1  # columns that are inverted in one loop, at least; more where it is long to compile
 
     @abstractmethod
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:

@@ -42,7 +42,7 @@ class MixtureCDF(ScalarMap):
 
     components: int = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
-    closed = False
+    together = 16
 
     def __init__(self, components: int = 10) -> None:
         self.components, self.parameters = components, 3 * components

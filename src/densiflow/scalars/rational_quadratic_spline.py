@@ -52,6 +52,7 @@ class RationalQuadraticSpline(ScalarMap):
     bins: int = eqx.field(static=True)
     bound: float = eqx.field(static=True)
     parameters: int = eqx.field(static=True)
+    together = 8
 
     def __init__(self, bins: int = 8, bound: float = 3.0) -> None:
         self.bins, self.bound, self.parameters = bins, bound, 3 * bins - 1

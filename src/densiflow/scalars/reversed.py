@@ -35,9 +35,9 @@ class Reversed(ScalarMap):
         self.inner, self.parameters = inner, inner.parameters
 
     @property
-    def closed(self) -> bool:  # type: ignore[override]
-        """Whether the map inside is."""
-        return self.inner.closed
+    def together(self) -> int:  # type: ignore[override]
+        """As many as for the map inside."""
+        return self.inner.together
 
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:
         return self.inner.to_data(x, theta)
