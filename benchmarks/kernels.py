@@ -1,6 +1,6 @@
 """The compiled kernels beside JAX alone: the same flows, in one process, in turns.
 
-    python benchmarks/kernels.py [--case small power ...] [--quantity train ...] [--rounds N]
+    python benchmarks/kernels.py [--kind spline] [--case small power ...] [--quantity train ...] [--rounds N]
 
 Printed are medians of the time by the clock and of the processors' time divided by two, which hardly notices what else
 runs on a machine of two cores. `python -m densiflow.native` compiles the kernels.
@@ -14,7 +14,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parent / "peers"))
 
-from cases import AFFINE
+from cases import AFFINE, SPLINE
 from peer_densiflow import make
 from report import figure, table
 
@@ -49,16 +49,17 @@ def measured(case, quantity, rounds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kind", choices=("affine", "spline"), default="affine")
     parser.add_argument("--case", nargs="+", choices=AFFINE, default=["small", "power", "miniboone", "bsds300"])
     parser.add_argument("--quantity", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
     if not native.available():
         sys.exit("the kernels have not been compiled: run python -m densiflow.native")
-    lines = []
-    for name in options.case:
+    lines, cases = [], AFFINE if options.kind == "affine" else SPLINE
+    for name in filter(cases.get, options.case):
         for quantity in options.quantity:
-            ways = measured(AFFINE[name], quantity, options.rounds)
+            ways = measured(cases[name], quantity, options.rounds)
             (clock, cores), (clock_alone, cores_alone) = ways["kernels"], ways["JAX alone"]
             ratios = [f"{clock_alone / clock:.2f}", f"{cores_alone / cores:.2f}"]
             lines.append([name, quantity, *map(figure, (clock_alone, clock, cores_alone, cores)), *ratios])
