@@ -9,6 +9,7 @@ import pytest
 from densiflow import FlowDensity, load, rows
 from densiflow.cli import main
 from densiflow.errors import MissingFileError, TableError
+from densiflow.rows import batch
 from densiflow.table.batches import read_batches
 from densiflow.table.files import read_file, write_file, written_file
 
@@ -151,14 +152,16 @@ def test_what_a_later_batch_is_refused_for_is_said_of_the_whole(long, tmp_path, 
 @pytest.mark.parametrize("model", ["plain", "conditional"])
 def test_draws_in_batches_are_to_the_bit_those_of_the_whole(long, tmp_path, model):
     folder, _ = long
-    density, count, out = load(folder / model), 2 * 2**17 + 99, tmp_path / "drawn.parquet"
+    density, out = load(folder / model), tmp_path / "drawn.parquet"
+    size = batch(density.flow_)
+    count = 2 * size + 99
     given = ["--given", "c=0.25"] if model == "conditional" else []
     options = ["--rows", str(count), "--out", str(out), "--seed", "7", *given]
     assert main(["sample", str(folder / model), *options]) == 0
     context = {"context": pa.table({"c": [0.25]})} if given else {}
     drawn = read_file(out)
     assert drawn.equals(density.sample(count, random_state=7, **context))
-    assert [part.num_rows for part in density.sample_batches(count, random_state=7, **context)] == [2**17, 2**17 + 99]
+    assert [part.num_rows for part in density.sample_batches(count, random_state=7, **context)] == [size, size + 99]
 
 
 def test_batches_of_draws_for_many_contexts_are_in_order(long):

@@ -15,7 +15,7 @@ from densiflow.errors import ContextError, KeyTypeError, ShapeError
 
 SMALL = (64, 256)  # rows a compiled program takes, and multiples of `STEP`
 STEP = 1024
-MOST_STEPS = 16
+MOST_STEPS = 10
 CELLS = 2**20  # numbers in a piece of the widest layer, at most: what the caches near the cores hold
 ON_ACCELERATOR = (64, 256, 1024, 4096, 16384, 65536)
 AHEAD = 2  # pieces under way while another is read
