@@ -1,4 +1,4 @@
-"""Affine autoregressive layers and the optimiser through kernels compiled for this machine's processor; never needed.
+"""Autoregressive layers and the optimiser through kernels compiled for this machine's processor; never needed.
 
 ``python -m densiflow.native`` compiles them. Where they are, layers in float32 with the network and the scalar map that
 they know run through them on the CPU; everything else, and every machine without them, runs in JAX alone and gives the

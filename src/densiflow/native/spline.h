@@ -44,8 +44,9 @@ struct Spline {
   }
 
  private:
-  static constexpr int64_t MOST = 16;  // bins
+  static constexpr int64_t MOST = 16;  // bins; native/scalars.py asks for no more
   static constexpr float LEAST_SHARE = 1e-3f, LEAST_SLOPE = 1e-3f, SLOPES_BOUND = 50.f;
+  static constexpr float TINY = 1.17549435e-38f;  // the least number that is not subnormal
   static constexpr float AT_ONE = 0.539742417f;  // log(e^(1 - LEAST_SLOPE) - 1): where the slope is 1
 
   enum Side { WIDE, HIGH };
@@ -104,8 +105,6 @@ struct Spline {
     }
   };
 
-  static constexpr float TINY = 1.17549435e-38f;
-
   Integers inside(Vector x) const { return (x < bound) & (x > -bound); }
 
   float least() const { return 2.f * bound * LEAST_SHARE; }
@@ -119,7 +118,7 @@ struct Spline {
       const Vector logit = load(logits + k * TILE);
       largest = logit > largest ? logit : largest;
     }
-    for (int64_t k = 0; k < bins; ++k) total += sizes.of[k] = exponential(load(logits + k * TILE) - largest);
+    for (int64_t k = 0; k < bins; ++k) total += sizes.of[k] = decay(load(logits + k * TILE) - largest);
     const Vector scale = shared_out() / total;
     for (int64_t k = 0; k < bins; ++k) sizes.of[k] = least() + scale * sizes.of[k];
     return sizes;
@@ -127,7 +126,7 @@ struct Spline {
 
   static Slope slope(Vector number) {
     const Vector squashed = hyperbolic_tangent(number / SLOPES_BOUND), a = SLOPES_BOUND * squashed + AT_ONE;
-    const Vector small = exponential(a < 0.f ? a : -a), rate = 1.f / (1.f + small);
+    const Vector small = decay(a < 0.f ? a : -a), rate = 1.f / (1.f + small);
     return {LEAST_SLOPE + (a > 0.f ? a : all(0.f)) + logarithm_beside_one(small),
             (a > 0.f ? rate : small * rate) * (1.f - squashed * squashed)};
   }

@@ -32,23 +32,34 @@ inline Vector all(float a) { return Vector{} + a; }
 // v 2^power for a power in -126 .. 127, which is added to an empty exponent.
 inline Vector scaled(Vector v, Integers power) { return v * (Vector)((power + 127) << 23); }
 
-// e^x: x = n log 2 + r, and a polynomial in r (Cephes, expf). It ends in 0 and infinity where float32 does; NaN stays.
-inline Vector exponential(Vector x) {
-  Vector within = x > 89.f ? all(89.f) : x;
-  within = within < -104.f ? all(-104.f) : within;
-  const Vector rounder = all(12582912.f);  // 1.5 * 2^23: nothing after the point is left of what it is added to
-  const Vector n = (within * 1.44269504f + rounder) - rounder;
-  const Vector r = within - n * 0.693359375f + n * 2.12194440e-4f;
+constexpr float ROUNDER = 12582912.f;  // 1.5 * 2^23: nothing after the point is left of what it is added to
+
+// e^x / 2^n for the whole number n nearest to x / log 2, by a polynomial in what is left of x (Cephes, expf).
+inline Vector exponential_of_rest(Vector x, Vector n) {
+  const Vector r = x - n * 0.693359375f + n * 2.12194440e-4f;
   Vector p = all(1.9875691500e-4f);
   p = p * r + 1.3981999507e-3f;
   p = p * r + 8.3334519073e-3f;
   p = p * r + 4.1665795894e-2f;
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
-  p = p * (r * r) + r + 1.f;
+  return p * (r * r) + r + 1.f;
+}
+
+// e^x. It ends in 0 and infinity where float32 does; NaN stays.
+inline Vector exponential(Vector x) {
+  Vector within = x > 89.f ? all(89.f) : x;
+  within = within < -104.f ? all(-104.f) : within;
+  const Vector n = (within * 1.44269504f + ROUNDER) - ROUNDER, p = exponential_of_rest(within, n);
   const Integers whole = __builtin_convertvector(n == n ? n : all(0.f), Integers);
   const Integers half = whole >> 1;  // two steps: 2^128 and 2^-150 are beyond one exponent
   return scaled(scaled(p, half), whole - half);
+}
+
+// e^x for x <= 0, never below e^-87: so that 2^n is an exponent, in half the steps. NaN stays.
+inline Vector decay(Vector x) {
+  const Vector within = x < -87.f ? all(-87.f) : x, rounded = within * 1.44269504f + ROUNDER;
+  return exponential_of_rest(within, rounded - ROUNDER) * (Vector)(((Integers)rounded << 23) + 0x3f800000);
 }
 
 // tanh x: an odd polynomial near 0, where a quotient of exponentials would cancel (Cephes, tanhf).
@@ -60,7 +71,7 @@ inline Vector hyperbolic_tangent(Vector x) {
   p = p * square + 1.33314422036e-1f;
   p = p * square + -3.33332819422e-1f;
   const Vector near = x + x * (square * p);
-  const Vector far = 1.f - 2.f / (exponential(size + size) + 1.f);
+  const Vector small = decay(-2.f * size), far = (1.f - small) / (1.f + small);
   return size < 0.625f ? near : (x < 0.f ? -far : far);
 }
 
