@@ -114,7 +114,8 @@ ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det,
   in_parallel(pool, tiles(n), [&](int64_t tile) {
     const Part part(tile, n);
     const int64_t room = net.widest * TILE;
-    float* columns = scratch((2 * net.dim + 1) * TILE + 3 * room + net.widest * HEIGHT);
+    // whole squares are turned: some rows more than there are inputs
+    float* columns = scratch((2 * net.dim + 1 + LANES) * TILE + 3 * room + net.widest * HEIGHT);
     float *direct = columns + net.dim * TILE, *dets = direct + net.dim * TILE;
     float *h = dets + TILE, *g = h + room, *next = g + room, *step = next + room;
     part.read(x.typed_data(), net.dim, columns);
