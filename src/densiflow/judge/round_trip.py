@@ -1,14 +1,15 @@
 """Does a row come back where it started?"""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from densiflow.flow import Flow
+if TYPE_CHECKING:
+    from densiflow.flow import Flow
 
 
-def round_trip(flow: Flow, x: ArrayLike, context: ArrayLike | None = None) -> NDArray[Any]:
+def round_trip(flow: "Flow", x: ArrayLike, context: ArrayLike | None = None) -> NDArray[Any]:
     r"""How far each row lands from where it started, after `to_base` and `to_data`.
 
     .. math:: r = \max_i |x_i - f^{-1}(f(x))_i| \,/\, s_i
