@@ -13,6 +13,7 @@ import pytest
 from oracles import golden
 
 import densiflow
+from densiflow import native
 from densiflow.errors import MigrationError, PrecisionError
 from densiflow.migrate import from_flowjax, from_nflows, from_tfp, from_zuko, tfp
 from densiflow.migrate.build import build, copied
