@@ -17,7 +17,7 @@ from densiflow.errors import ArgumentError
 from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
 from densiflow.networks.given import with_arrays
-from densiflow.networks.triangular import Ends, Product, one_row
+from densiflow.networks.triangular import Ends, Product, one_row, with_context
 from densiflow.precision import float_dtype
 
 Start = Literal["identity", "random"]
@@ -172,11 +172,8 @@ class MaskedMLP(eqx.Module):
         bias = self.biases[k]
         if context is None or not self._reads_context(k):
             return bias
-        shape = (-1,) + (1,) * (context.ndim - 1)
-        given = self.context_weights[k] @ context
-        if k == 0 and self.bends_context:
-            given = activation(self.activation)(given + self.context_biases[0].reshape(shape))
-        return given + bias.reshape(shape)
+        shift = self.context_biases[0] if k == 0 and self.bends_context else None
+        return with_context(bias, self.context_weights[k], context, activation(self.activation), shift)
 
     def through(self, product: Product, x: Any) -> Any:
         """The products with the activation between them."""

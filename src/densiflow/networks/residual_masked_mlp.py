@@ -17,7 +17,7 @@ from densiflow.networks import masks
 from densiflow.networks.activations import activation, gain
 from densiflow.networks.given import with_arrays
 from densiflow.networks.masked_mlp import ContextLayers, Start
-from densiflow.networks.triangular import Ends, Product, one_row
+from densiflow.networks.triangular import Ends, Product, one_row, with_context
 from densiflow.precision import float_dtype
 
 
@@ -154,11 +154,8 @@ class ResidualMaskedMLP(eqx.Module):
         ends_block = k > 0 and k % 2 == 0  # a block's first product takes the context, its second does not
         if context is None or ends_block or place >= len(self.context_weights):
             return bias
-        shape = (-1,) + (1,) * (context.ndim - 1)
-        given = self.context_weights[place] @ context
-        if place == 0 and self.bends_context:
-            given = activation(self.activation)(given + self.context_biases[0].reshape(shape))
-        return given + bias.reshape(shape)
+        shift = self.context_biases[0] if place == 0 and self.bends_context else None
+        return with_context(bias, self.context_weights[place], context, activation(self.activation), shift)
 
     def through(self, product: Product, x: Any) -> Any:
         """The products with what a block adds to what it was given."""

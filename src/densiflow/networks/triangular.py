@@ -48,6 +48,17 @@ class TriangularNetwork(AutoregressiveConditioner, Protocol):
         """
 
 
+def with_context(
+    bias: Array, weight: Array, context: Array, bend: Callable[[Array], Array], shift: Array | None
+) -> Array:
+    """A bias and what the context gives, bent first if there is a `shift`: (units,), or (units, n) for (c, n)."""
+    each = (-1,) + (1,) * (context.ndim - 1)
+    given = weight @ context
+    if shift is not None:
+        given = bend(given + shift.reshape(each))
+    return given + bias.reshape(each)
+
+
 def one_row(network: TriangularNetwork, x: Array, context: Array | None) -> Array:
     """The parameters of every column of one row: x (dim,), context (c,) to (dim, parameters). The plain way."""
     ends = network.ends()
