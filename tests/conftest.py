@@ -28,6 +28,21 @@ def forget_programs():
         gc.collect()
 
 
+@pytest.fixture(scope="module")
+def kernels():
+    """The kernels of `densiflow.native`, compiled where that can be done."""
+    from densiflow import native
+    from densiflow.errors import NativeBuildError
+    from densiflow.native import build, library
+
+    try:
+        build.build()
+    except NativeBuildError as error:
+        pytest.skip(f"the kernels can't be compiled here: {error}")
+    library._loaded.cache_clear()
+    assert native.available(), "the kernels were compiled and can't be loaded"
+
+
 def pytest_addoption(parser):
     offered = {"choices": ("part", "full"), "default": "part"}
     parser.addoption("--matrix", **offered, help="how much of the matrix of laws is tried: see tests/test_laws.py")

@@ -4,16 +4,30 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import kernel_checks
 import numpy as np
 import pytest
+from kernel_checks import (
+    DIRECTIONS,
+    assert_masked,
+    exact,
+    fast,
+    fixed_loss,
+    in_float64,
+    lowered,
+    moved_network,
+    plain,
+    rows_of,
+)
 
 from densiflow import native
-from densiflow.bijections import Autoregressive
 from densiflow.errors import NativeBuildError
 from densiflow.native import build, library
 from densiflow.networks.masked_mlp import MaskedMLP
 from densiflow.scalars import Affine
 from densiflow.training import adam
+
+pytestmark = pytest.mark.usefixtures("kernels")
 
 CASES = {
     "one column": (1, 0, {"hidden": (3,)}),
@@ -32,61 +46,19 @@ CASES = {
 SCALARS = {"bounded": Affine(), "tightly bounded": Affine(bound=0.25), "free": Affine(bound=None)}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _compiled():
-    try:
-        build.build()
-    except NativeBuildError as error:
-        pytest.skip(f"the kernels can't be compiled here: {error}")
-    library._loaded.cache_clear()
-    assert native.available(), "the kernels were compiled and can't be loaded"
-
-
 def network_of(name):
     dim, context_dim, options = CASES[name]
-    network = MaskedMLP(jax.random.key(1), dim, context_dim, parameters=2, start="random", **options)
-    # weights that training has moved, above the stairs of each mask too, where no product may read them
-    keys = iter(jax.random.split(jax.random.key(2), 99))
-    return jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(next(keys), leaf.shape) / leaf.shape[-1], network)
-
-
-def rows_of(network, n, seed=3):
-    x = jax.random.normal(jax.random.key(seed), (network.dim, n))
-    given = jax.random.normal(jax.random.key(seed + 1), (network.context_dim, n)) if network.context_dim else None
-    return x, given
-
-
-def plain(direction, scalar, network, x, context=None):
-    """A row at a time, to data a column at a time."""
-    bijection = Autoregressive.of(network, scalar)
-    return jax.vmap(getattr(bijection, direction), in_axes=1, out_axes=(1, 0))(x, context)
-
-
-def fast(direction, scalar, network, x, context=None):
-    return getattr(native, direction)(network, scalar, x, context, partial(plain, direction, scalar))
-
-
-def in_float64(tree):
-    return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), tree)
-
-
-def exact(direction, scalar, network, x, context):
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, plain(direction, scalar, *in_float64((network, x, context))))
+    return moved_network(dim, context_dim, 2, options)
 
 
 def is_called(function, *args):
-    return "densiflow_made" in jax.jit(function).lower(*args).as_text()
+    return "densiflow_made" in lowered(function, *args)
 
 
-def assert_close(found, wanted, tolerance=3e-6):
-    """To rounding: relative to the largest entry of each array."""
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-        assert a.shape == b.shape
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * (1 + float(np.max(np.abs(b), initial=0.0))))
+assert_close = partial(kernel_checks.assert_close, tolerance=3e-6)
 
 
-@pytest.mark.parametrize("direction", ["to_base", "to_data"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("name", CASES)
 def test_values(name, direction):
     network = network_of(name)
@@ -94,7 +66,7 @@ def test_values(name, direction):
     scalar = Affine()
     assert is_called(partial(fast, direction, scalar), network, x, context)
     found = jax.jit(partial(fast, direction, scalar))(network, x, context)
-    assert_close(found, exact(direction, scalar, network, x, context))
+    assert_close(found, exact(partial(plain, direction, scalar), network, x, context))
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 63, 64, 65, 200])
@@ -102,7 +74,7 @@ def test_any_number_of_rows(n):
     network = network_of("three hidden layers")
     x, context = rows_of(network, n)
     z, log_det = fast("to_base", Affine(), network, x, context)
-    assert_close((z, log_det), exact("to_base", Affine(), network, x, context))
+    assert_close((z, log_det), exact(partial(plain, "to_base", Affine()), network, x, context))
     back, log_det_back = fast("to_data", Affine(), network, z, context)
     assert_close((back, -log_det_back), (x, log_det))
 
@@ -111,9 +83,9 @@ def test_any_number_of_rows(n):
 def test_scales(scalar):
     network = network_of("wide")
     x, _ = rows_of(network, 20)
-    for direction in ("to_base", "to_data"):
+    for direction in DIRECTIONS:
         found = fast(direction, scalar, network, x)
-        assert_close(found, exact(direction, scalar, network, x, None))
+        assert_close(found, exact(partial(plain, direction, scalar), network, x, None))
 
 
 def linear(a):
@@ -158,10 +130,7 @@ def test_rows_that_are_not_finite_stay_alone():
 
 
 def loss(direction, scalar, network, x, context):
-    """Of any slopes in z and log_det, which do not depend on these: so nothing magnifies their rounding."""
-    z, log_det = fast(direction, scalar, network, x, context)
-    slopes = jnp.sin(1.0 + jnp.arange(z.size + log_det.size))
-    return jnp.dot(slopes, jnp.concatenate([z.ravel(), log_det]))
+    return fixed_loss(fast(direction, scalar, network, x, context))
 
 
 BOUNDED = [(name, "bounded") for name in CASES if name != "784 columns"]
@@ -173,26 +142,23 @@ def test_gradients_in_training(name, scale):
     args = (network, *rows_of(network, 75))
     gradient = jax.grad(partial(loss, "to_base", scalar), argnums=(0, 1, 2) if network.context_dim else (0, 1))
     with native.gradients_only():
-        assert "densiflow_made_to_base_back" in jax.jit(gradient).lower(*args).as_text()
+        assert "densiflow_made_to_base_back" in lowered(gradient, *args)
         found = jax.jit(gradient)(*args)
     with native.derivatives("none"), native.gradients_only():
         wanted = jax.jit(gradient)(*args)
         assert not is_called(gradient, *args)
-    assert_close(found, wanted, 1e-5)
-    for mask, slope in zip(
-        (ends.reader[:, None] >= ends.read for ends in network.ends()), found[0].weights, strict=True
-    ):
-        assert not np.any(np.asarray(slope)[~mask])
+    assert_close(found, wanted, tolerance=1e-5)
+    assert_masked(network, found[0])
 
 
-@pytest.mark.parametrize("direction", ["to_base", "to_data"])
+@pytest.mark.parametrize("direction", DIRECTIONS)
 def test_every_other_derivative_is_the_plain_one(direction):
     network = network_of("context in every product")
     x, context = rows_of(network, 4)
     of_x = partial(fast, direction, Affine(), network, context=context)
     of_x_plain = partial(plain, direction, Affine(), network, context=context)
     for derivative in (jax.jacfwd, lambda f: jax.jacfwd(jax.jacrev(f))):
-        assert_close(jax.jit(derivative(of_x))(x), jax.jit(derivative(of_x_plain))(x), 1e-5)
+        assert_close(jax.jit(derivative(of_x))(x), jax.jit(derivative(of_x_plain))(x), tolerance=1e-5)
 
 
 def test_over_flows():
@@ -206,7 +172,7 @@ def test_over_flows():
     slopes = jax.vmap(jax.grad(partial(loss, "to_base", Affine())), in_axes=(0, 0, None))
     with native.gradients_only():
         found = slopes(networks, x, None)
-    assert_close(found, slopes(networks, x, None), 1e-5)
+    assert_close(found, slopes(networks, x, None), tolerance=1e-5)
 
 
 def test_what_the_kernels_do_not_know_is_left_to_jax(monkeypatch):

@@ -4,15 +4,26 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import kernel_checks
 import numpy as np
 import pytest
+from kernel_checks import (
+    DIRECTIONS,
+    assert_close,
+    assert_masked,
+    exact,
+    fast,
+    fixed_loss,
+    lowered,
+    moved_network,
+    plain,
+)
 
 from densiflow import native
-from densiflow.bijections import Autoregressive
-from densiflow.errors import NativeBuildError
-from densiflow.native import build, library
 from densiflow.networks.masked_mlp import MaskedMLP
 from densiflow.scalars import RationalQuadraticSpline
+
+pytestmark = pytest.mark.usefixtures("kernels")
 
 BINS = range(2, 17)
 CASES = {  # columns, context, bins, the network's options
@@ -29,61 +40,19 @@ CASES = {  # columns, context, bins, the network's options
     "miniboone's columns": (43, 0, 8, {"hidden": (64, 64)}),
     "64 columns": (64, 0, 7, {"hidden": (80,)}),
 }
-DIRECTIONS = ["to_base", "to_data"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _compiled():
-    try:
-        build.build()
-    except NativeBuildError as error:
-        pytest.skip(f"the kernels can't be compiled here: {error}")
-    library._loaded.cache_clear()
-    assert native.available(), "the kernels were compiled and can't be loaded"
 
 
 def layer_of(name):
     dim, context_dim, bins, options = CASES[name]
     scalar = RationalQuadraticSpline(bins)
-    network = MaskedMLP(jax.random.key(1), dim, context_dim, parameters=scalar.parameters, start="random", **options)
-    # weights that training has moved, above the stairs of each mask too, where no product may read them
-    keys = iter(jax.random.split(jax.random.key(2), 99))
-    moved = jax.tree.map(lambda leaf: leaf + 0.1 * jax.random.normal(next(keys), leaf.shape) / leaf.shape[-1], network)
-    return scalar, moved
+    return scalar, moved_network(dim, context_dim, scalar.parameters, options)
 
 
-def rows_of(network, n, seed=3):
-    """Rows of which some lie outside the box."""
-    x = 1.7 * jax.random.normal(jax.random.key(seed), (network.dim, n))
-    given = jax.random.normal(jax.random.key(seed + 1), (network.context_dim, n)) if network.context_dim else None
-    return x, given
-
-
-def plain(direction, scalar, network, x, context=None):
-    """A row at a time, to data a column at a time."""
-    bijection = Autoregressive.of(network, scalar)
-    return jax.vmap(getattr(bijection, direction), in_axes=1, out_axes=(1, 0))(x, context)
-
-
-def fast(direction, scalar, network, x, context=None):
-    return getattr(native, direction)(network, scalar, x, context, partial(plain, direction, scalar))
+rows_of = partial(kernel_checks.rows_of, spread=1.7)  # of which some lie outside the box
 
 
 def is_called(function, *args):
-    return "densiflow_made_spline" in jax.jit(function).lower(*args).as_text()
-
-
-def in_float64(function, *args):
-    args = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), args)
-    with jax.enable_x64(True):
-        return jax.tree.map(np.asarray, function(*args))
-
-
-def assert_close(found, wanted, tolerance):
-    """Relative to the largest entry of each array."""
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(wanted), strict=True):
-        assert a.shape == b.shape
-        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * (1 + float(np.max(np.abs(b), initial=0.0))))
+    return "densiflow_made_spline" in lowered(function, *args)
 
 
 def given(scalar):
@@ -113,7 +82,7 @@ def test_splines_of_all_bins(bins, direction):
     scalar = RationalQuadraticSpline(bins)
     args = numbers_of(scalar)
     assert is_called(partial(splines, direction, scalar), *args)
-    wanted = in_float64(partial(splines_plain, direction, scalar), *args)
+    wanted = exact(partial(splines_plain, direction, scalar), *args)
     value, log_slope = splines(direction, scalar, *args)
     # the knots are sums of up to 16 sizes, rounded; a spline magnifies that by its slope and by the change of it
     assert_close(value, wanted[0], 1e-5)
@@ -127,7 +96,7 @@ def test_boxes(direction, bound):
     scalar = RationalQuadraticSpline(8, bound)
     args = numbers_of(scalar)
     value, log_slope = splines(direction, scalar, *args)
-    wanted = in_float64(partial(splines_plain, direction, scalar), *args)
+    wanted = exact(partial(splines_plain, direction, scalar), *args)
     assert_close(value / bound, wanted[0] / bound, 1e-5)
     assert_close(log_slope, wanted[1], 1e-4)
 
@@ -171,7 +140,7 @@ def test_parameters_of_any_size(size, direction):
     assert np.isfinite(log_slope).all()
     assert np.max(np.abs(value)) <= 3 + 1e-5
     assert np.min(np.diff(value)) >= -1e-5
-    assert_close(value, in_float64(partial(splines_plain, direction, scalar), x, theta)[0], 1e-4)
+    assert_close(value, exact(partial(splines_plain, direction, scalar), x, theta)[0], 1e-4)
 
 
 def test_parameters_that_are_not_finite_stay_alone():
@@ -200,7 +169,7 @@ def slopes_of(of, direction, scalar, x, theta):
 def test_derivatives_of_splines_of_all_bins(bins):
     scalar = RationalQuadraticSpline(bins)
     args = numbers_of(scalar, size=0.5)
-    wanted = in_float64(partial(slopes_of, splines_plain, "to_base", scalar), *args)
+    wanted = exact(partial(slopes_of, splines_plain, "to_base", scalar), *args)
     with native.gradients_only():
         found = jax.jit(partial(slopes_of, splines, "to_base", scalar))(*args)
     for a, b in zip(found, wanted, strict=True):
@@ -228,7 +197,7 @@ def test_layers(name, direction):
     args = (network, *rows_of(network, 37))
     assert is_called(partial(fast, direction, scalar), *args)
     found = jax.jit(partial(fast, direction, scalar))(*args)
-    assert_close(found, in_float64(jax.jit(partial(plain, direction, scalar)), *args), 2e-5)
+    assert_close(found, exact(partial(plain, direction, scalar), *args), 2e-5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 63, 64, 65, 200])
@@ -236,16 +205,13 @@ def test_any_number_of_rows_and_back(n):
     scalar, network = layer_of("context in every product")
     x, context = rows_of(network, n)
     z, log_det = fast("to_base", scalar, network, x, context)
-    assert_close((z, log_det), in_float64(jax.jit(partial(plain, "to_base", scalar)), network, x, context), 2e-5)
+    assert_close((z, log_det), exact(partial(plain, "to_base", scalar), network, x, context), 2e-5)
     back, log_det_back = fast("to_data", scalar, network, z, context)
     assert_close((back, -log_det_back), (x, log_det), 5e-5)
 
 
 def loss(of, scalar, network, x, context):
-    """Of any slopes in z and log_det, which do not depend on these: so nothing magnifies their rounding."""
-    z, log_det = of("to_base", scalar, network, x, context)
-    slopes = jnp.sin(1.0 + jnp.arange(z.size + log_det.size))
-    return jnp.dot(slopes, jnp.concatenate([z.ravel(), log_det]))
+    return fixed_loss(of("to_base", scalar, network, x, context))
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -253,17 +219,15 @@ def test_gradients_in_training(name):
     scalar, network = layer_of(name)
     args = (network, *rows_of(network, 75))
     argnums = (0, 1, 2) if network.context_dim else (0, 1)
-    wanted = in_float64(jax.jit(jax.grad(partial(loss, plain, scalar), argnums=argnums)), *args)
+    wanted = exact(jax.grad(partial(loss, plain, scalar), argnums=argnums), *args)
     gradient = jax.grad(partial(loss, fast, scalar), argnums=argnums)
     with native.gradients_only():
-        assert "densiflow_made_spline_to_base_back" in jax.jit(gradient).lower(*args).as_text()
+        assert "densiflow_made_spline_to_base_back" in lowered(gradient, *args)
         found = jax.jit(gradient)(*args)
     with native.derivatives("none"), native.gradients_only():
         assert not is_called(gradient, *args)
     assert_close(found, wanted, 5e-5)
-    masks = (ends.reader[:, None] >= ends.read for ends in network.ends())
-    for mask, slope in zip(masks, found[0].weights, strict=True):
-        assert not np.any(np.asarray(slope)[~mask])
+    assert_masked(network, found[0])
 
 
 DERIVATIVES = [("to_base", jax.jacfwd), ("to_data", jax.jacfwd), ("to_base", lambda f: jax.jacfwd(jax.jacrev(f)))]

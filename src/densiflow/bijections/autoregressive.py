@@ -123,8 +123,7 @@ class Autoregressive(Bijection):
     def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
         if not isinstance(self.conditioner, TriangularNetwork):
             return super().to_base_columns(x, context)
-        in_jax = partial(_to_base, self.scalar)
-        z, log_det = native.to_base(self.conditioner, self.scalar, self._ordered(x), context, in_jax)
+        z, log_det = native.to_base(self.conditioner, self.scalar, self._ordered(x), context, self.to_base_in_jax)
         return self._restored(z), log_det
 
     def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
@@ -133,21 +132,24 @@ class Autoregressive(Bijection):
             x, log_det, _ = jacobi(scalar, network, self._ordered(z), context)
         elif way == "column by column" or not isinstance(network, TriangularNetwork):
             return super().to_data_columns(z, context)
+        elif way == "one pass":
+            x, log_det = self.to_data_in_jax(network, self._ordered(z), context)
         else:
-            in_jax = partial(one_pass, scalar, self._group)
-            if way == "one pass":
-                x, log_det = in_jax(network, self._ordered(z), context)
-            else:
-                x, log_det = native.to_data(network, scalar, self._ordered(z), context, in_jax)
+            x, log_det = native.to_data(network, scalar, self._ordered(z), context, self.to_data_in_jax)
         return self._restored(x), log_det
 
     @property
-    def _group(self) -> int:
-        """How many columns wait for each other while rows are inverted.
+    def to_base_in_jax(self) -> native.Pure:
+        """The layer without its order, as the kernels' counterpart: a function of network, rows and contexts."""
+        return partial(_to_base, self.scalar)
 
-        Small groups cost less to run, few groups less to compile.
+    @property
+    def to_data_in_jax(self) -> native.Pure:
+        """As `to_base_in_jax`, back.
+
+        So many columns wait for each other: small groups cost less to run, few groups less to compile.
         """
-        return max(self.scalar.together, int(0.7 * self.dim**0.5))
+        return partial(one_pass, self.scalar, max(self.scalar.together, int(0.7 * self.dim**0.5)))
 
     @property
     def needs_data(self) -> bool:  # type: ignore[override]

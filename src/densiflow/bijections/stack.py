@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from densiflow.bijections import in_one_call
 from densiflow.bijections.base import Bijection
 from densiflow.bijections.chain import Chain, check_meeting
 from densiflow.bijections.permute import Permute
@@ -24,8 +25,8 @@ class Stack(Bijection):
 
     .. math:: z = f_T(\dots f_1(x)), \qquad \log|\det| = \sum_t \log|\det f_t'|
 
-    The layers' arrays are stacked along a leading axis when the stack is built, and one `scan` runs over it: a
-    program for ten layers is no larger than for two.
+    The layers' arrays are stacked along a leading axis when the stack is built, and one `scan` runs over it, or one
+    call of a kernel that knows the layers: a program for ten layers is no larger than for two.
 
     Shapes: every array of ``layers`` has a leading axis of length ``depth``. Raises `ArgumentError` where the
     layers differ in structure, or one does not take the rows that the one before it lands on.
@@ -81,10 +82,14 @@ class Stack(Bijection):
         return self._scan(lambda layer, z: layer.to_data(z, context), z, zero, reverse=True)
 
     def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        if (done := in_one_call.to_base(self.layers, x)) is not None:
+            return done
         zeros = jnp.zeros(x.shape[1:], x.dtype)
         return self._scan(lambda layer, x: layer.to_base_columns(x, context), x, zeros, reverse=False)
 
     def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        if (done := in_one_call.to_data(self.layers, z)) is not None:
+            return done
         zeros = jnp.zeros(z.shape[1:], z.dtype)
         return self._scan(lambda layer, z: layer.to_data_columns(z, context), z, zeros, reverse=True)
 

@@ -5,8 +5,20 @@ they know run through them on the CPU; everything else, and every machine withou
 same numbers to rounding. ``DENSIFLOW_NATIVE=0`` leaves them alone.
 """
 
-from densiflow.native.layer import to_base, to_data
+from densiflow.native.layer import Layers, Pure, all_to_base, all_to_data, to_base, to_data
 from densiflow.native.library import available, derivatives, gradients_only
 from densiflow.native.optimiser import Columns, adam
 
-__all__ = ["Columns", "adam", "available", "derivatives", "gradients_only", "to_base", "to_data"]
+__all__ = [
+    "Columns",
+    "Layers",
+    "Pure",
+    "adam",
+    "all_to_base",
+    "all_to_data",
+    "available",
+    "derivatives",
+    "gradients_only",
+    "to_base",
+    "to_data",
+]

@@ -1,7 +1,8 @@
 """Layers of masked networks through the compiled kernels, under JAX's transformations."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import equinox as eqx
 import jax
@@ -19,6 +20,13 @@ Pure = Callable[[Any, Array, Array | None], Rows]  # of the network, the rows an
 ACTIVATIONS = ("relu", "tanh")  # in the kernels' own order
 
 
+class Layers(NamedTuple):
+    """Layers of one structure, from data to base, whose columns come in orders of their own."""
+
+    networks: MaskedMLP  # every array with a leading axis (depth, ...)
+    orders: Array  # (depth + 1, dim): which of the columns before it each layer reads as its own; last, which are z
+
+
 def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
     r"""``pure(network, x, context)``, through the kernels where they are and know the layer.
 
@@ -31,9 +39,7 @@ def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pu
     """
     if not _knows(network, scalar, x):
         return pure(network, x, context)
-    if derivatives.value == "reverse":
-        return _trained(network, scalar, x, context, pure)
-    return _scored("to_base", network, scalar, x, context, pure)
+    return _to_base(_alone(network), scalar, x, context, partial(_of_one, pure))
 
 
 def to_data(network: Any, scalar: Any, z: Array, context: Array | None, pure: Pure) -> Rows:
@@ -45,7 +51,24 @@ def to_data(network: Any, scalar: Any, z: Array, context: Array | None, pure: Pu
     """
     if not _knows(network, scalar, z):
         return pure(network, z, context)
-    return _scored("to_data", network, scalar, z, context, pure)
+    return _scored("to_data", _alone(network), scalar, z, context, partial(_of_one, pure))
+
+
+def all_to_base(layers: Layers, scalar: Any, x: Array, pure: Pure) -> Rows | None:
+    """As `to_base` through layer after layer, none of which takes a context; None where the kernels don't know them.
+
+    `pure` is that of one layer.
+    """
+    if not _knows(layers.networks, scalar, x) or layers.networks.context_dim:
+        return None
+    return _to_base(layers, scalar, x, None, partial(_one_by_one_to_base, pure))
+
+
+def all_to_data(layers: Layers, scalar: Any, z: Array, pure: Pure) -> Rows | None:
+    """As `to_data` through layer after layer, from the last to the first, and the rest as in `all_to_base`."""
+    if not _knows(layers.networks, scalar, z) or layers.networks.context_dim:
+        return None
+    return _scored("to_data", layers, scalar, z, None, partial(_one_by_one_to_data, pure))
 
 
 def _knows(network: Any, scalar: Any, x: Array) -> bool:
@@ -59,67 +82,115 @@ def _knows(network: Any, scalar: Any, x: Array) -> bool:
     )
 
 
-def _scored(name: str, network: MaskedMLP, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
+def _alone(network: MaskedMLP) -> Layers:
+    """One layer, whose columns stay in place."""
+    as_they_are = np.tile(np.arange(network.dim, dtype=np.int32), (2, 1))
+    return Layers(jax.tree.map(lambda leaf: leaf[None], network), jnp.asarray(as_they_are))
+
+
+def _of_one(pure: Pure, layers: Layers, x: Array, context: Array | None) -> Rows:
+    return pure(jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[1:]), layers.networks), x, context)
+
+
+def _one_by_one_to_base(pure: Pure, layers: Layers, x: Array, context: Array | None) -> Rows:
+    def layer(carry: Rows, layer: tuple[MaskedMLP, Array]) -> tuple[Rows, None]:
+        network, order = layer
+        z, log_det = pure(network, carry[0][order], context)
+        return (z, carry[1] + log_det), None
+
+    (z, log_det), _ = lax.scan(layer, (x, jnp.zeros_like(x[0])), (layers.networks, layers.orders[:-1]))
+    return z[layers.orders[-1]], log_det
+
+
+def _one_by_one_to_data(pure: Pure, layers: Layers, z: Array, context: Array | None) -> Rows:
+    places = jnp.argsort(layers.orders)
+
+    def layer(carry: Rows, layer: tuple[MaskedMLP, Array]) -> tuple[Rows, None]:
+        network, place = layer
+        x, log_det = pure(network, carry[0][place], context)
+        return (x, carry[1] + log_det), None
+
+    (x, log_det), _ = lax.scan(layer, (z, jnp.zeros_like(z[0])), (layers.networks, places[1:]), reverse=True)
+    return x[places[0]], log_det
+
+
+def _to_base(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Callable[..., Rows]) -> Rows:
+    if derivatives.value == "reverse":
+        return _trained(layers, scalar, x, context, pure)
+    return _scored("to_base", layers, scalar, x, context, pure)
+
+
+def _scored(name: str, layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Callable[..., Rows]) -> Rows:
     """The kernel's values with the derivatives of `pure`."""
 
-    def kernel(network: MaskedMLP, x: Array, context: Array | None) -> Rows:
-        z, log_det = _call(name, scalar, network, [x, *_arrays(network, context)], [x.shape, x.shape[1:]])
+    def kernel(layers: Layers, x: Array, context: Array | None) -> Rows:
+        arrays = [x, layers.orders, *_arrays(layers.networks, context)]
+        z, log_det = _call(name, scalar, layers.networks, arrays, [x.shape, x.shape[1:]])
         return z, log_det
 
     @jax.custom_jvp
-    def layer(network: MaskedMLP, x: Array, context: Array | None) -> Rows:
-        return lax.platform_dependent(network, x, context, cpu=kernel, default=pure)
+    def through(layers: Layers, x: Array, context: Array | None) -> Rows:
+        return lax.platform_dependent(layers, x, context, cpu=kernel, default=pure)
 
-    @layer.defjvp
+    @through.defjvp
     def tangent(primals: Any, tangents: Any) -> tuple[Rows, Rows]:
         return jax.jvp(pure, primals, tangents)
 
-    return layer(network, x, context)
+    return through(layers, x, context)
 
 
-def _trained(network: MaskedMLP, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
+def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Callable[..., Rows]) -> Rows:
     """The kernel's values with the kernel's gradients."""
-    said = [(len(weight), x.shape[1]) for weight in network.weights]  # by each product
+    depth, n = len(layers.orders) - 1, x.shape[1]
+    said = [(depth, weight.shape[1], n) for weight in layers.networks.weights]  # by each product of each layer
+    kept = [(depth, *x.shape), *said]
 
-    def kernel(network: MaskedMLP, x: Array, context: Array | None) -> tuple[Array, ...]:
-        arrays = _arrays(network, context)
-        return _call("to_base", scalar, network, [x, *arrays], [x.shape, x.shape[1:], *said])
+    def kernel(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
+        arrays = [x, layers.orders, *_arrays(layers.networks, context)]
+        return _call("to_base", scalar, layers.networks, arrays, [x.shape, x.shape[1:], *kept])
 
-    def elsewhere(network: MaskedMLP, x: Array, context: Array | None) -> tuple[Array, ...]:
-        return (*pure(network, x, context), *(jnp.zeros(shape, x.dtype) for shape in said))
+    def elsewhere(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
+        return (*pure(layers, x, context), *(jnp.zeros(shape, x.dtype) for shape in kept))
 
-    def back_kernel(network: MaskedMLP, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
-        arrays = _arrays(network, context)
+    def back_kernel(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
+        networks, orders = layers
+        arrays = _arrays(networks, context)
         shapes = [x.shape, *(array.shape for array in arrays)]
-        slope_x, *slopes = _call("to_base_back", scalar, network, [x, *slope, *arrays, *kept], shapes)
-        slope_network, slope_context = jax.vjp(_added, network, context)[1](slopes[1::2])
-        return eqx.tree_at(lambda net: net.weights, slope_network, tuple(slopes[::2])), slope_x, slope_context
+        slope_x, *slopes = _call("to_base_back", scalar, networks, [*slope, orders, *arrays, *kept], shapes)
+        slope_networks, slope_context = jax.vjp(_added, networks, context)[1](slopes[1::2])
+        return eqx.tree_at(lambda net: net.weights, slope_networks, tuple(slopes[::2])), slope_x, slope_context
 
-    def back_elsewhere(network: MaskedMLP, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
-        return jax.vjp(pure, network, x, context)[1](slope)
+    def back_elsewhere(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
+        def of(networks: MaskedMLP, x: Array, context: Array | None) -> Rows:
+            return pure(Layers(networks, layers.orders), x, context)
+
+        return jax.vjp(of, layers.networks, x, context)[1](slope)
 
     @jax.custom_vjp
-    def layer(network: MaskedMLP, x: Array, context: Array | None) -> Rows:
-        return there(network, x, context)[0]
+    def through(layers: Layers, x: Array, context: Array | None) -> Rows:
+        return there(layers, x, context)[0]
 
-    def there(network: MaskedMLP, x: Array, context: Array | None) -> tuple[Rows, Any]:
-        z, log_det, *kept = lax.platform_dependent(network, x, context, cpu=kernel, default=elsewhere)
-        return (z, log_det), (network, x, context, kept)
+    def there(layers: Layers, x: Array, context: Array | None) -> tuple[Rows, Any]:
+        z, log_det, *kept = lax.platform_dependent(layers, x, context, cpu=kernel, default=elsewhere)
+        return (z, log_det), (layers, x, context, kept)
 
     def back(seen: Any, slope: Rows) -> Any:
-        return lax.platform_dependent(*seen, slope, cpu=back_kernel, default=back_elsewhere)
+        slopes, slope_x, slope_context = lax.platform_dependent(*seen, slope, cpu=back_kernel, default=back_elsewhere)
+        return Layers(slopes, None), slope_x, slope_context  # type: ignore[arg-type]  # orders have none
 
-    layer.defvjp(there, back)
-    return layer(network, x, context)
-
-
-def _added(network: MaskedMLP, context: Array | None) -> list[Array]:
-    return [network.added(k, context) for k in range(len(network.weights))]
+    through.defvjp(there, back)
+    return through(layers, x, context)
 
 
-def _arrays(network: MaskedMLP, context: Array | None) -> list[Array]:
-    """Of each product the weight (out, in) and what is added to it, (out,) or (out, n)."""
-    return [array for pair in zip(network.weights, _added(network, context), strict=True) for array in pair]
+def _added(networks: MaskedMLP, context: Array | None) -> list[Array]:
+    products = range(len(networks.weights))
+    added: list[Array] = jax.vmap(lambda network: [network.added(k, context) for k in products])(networks)
+    return added
+
+
+def _arrays(networks: MaskedMLP, context: Array | None) -> list[Array]:
+    """Of each product the weights (depth, out, in) and what is added to it, (depth, out) or (depth, out, n)."""
+    return [array for pair in zip(networks.weights, _added(networks, context), strict=True) for array in pair]
 
 
 def _call(

@@ -1,8 +1,8 @@
-// One layer of a masked autoregressive flow on the CPU, both ways.
+// Layers of a masked autoregressive flow on the CPU, both ways.
 //
-// A tile of rows goes through the whole network while its activations are in the cache; threads take tiles in turn.
-// Arrays are features-major float32: x (dim, n), context (context_dim, n), weights (out, in). Units are sorted by
-// degree, so each mask is a staircase, given by `reach`: products.h.
+// A tile of rows goes through all networks while its activations are in the cache; threads take tiles in turn. Arrays
+// are features-major float32: x (dim, n), weights (depth, out, in). Units are sorted by degree, so each mask is a
+// staircase, given by `reach`: products.h.
 
 #include "affine.h"
 #include "spline.h"
@@ -12,46 +12,70 @@ namespace {
 
 constexpr int64_t STRIP_ROWS = 4 * HEIGHT;  // of the last product, computed together: whole columns of about as many
 
-// `kept` may take what every layer says, (out, n), which the way back of training needs.
-template <typename Scalar>
-ffi::Error to_base(ffi::ThreadPool pool, Array x, ffi::RemainingArgs arrays, Result z, Result log_det,
-                   ffi::RemainingRets kept, Reach reach, int64_t activation, Scalar scalar) {
-  const int64_t n = x.dimensions()[1];
-  const Network net(x.dimensions()[0], arrays, arrays.size() / 2, reach);
+// One network: the columns mapped, and the logs of their slopes added to log_det. `room` takes two layers and a step;
+// `keep(l, first, rows, y)` is given what layer l says.
+template <typename Scalar, typename Keep>
+void to_base(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, const float* columns,
+             float* mapped, float* log_det, float* room, const Keep& keep) {
   const int64_t numbers = scalar.parameters(), together = std::max<int64_t>(1, STRIP_ROWS / numbers);
-  in_parallel(pool, tiles(n), [&](int64_t tile) {
-    const Part part(tile, n);
-    const int64_t room = net.widest * TILE;
-    float* columns = scratch((2 * net.dim + 1) * TILE + 2 * room + net.widest * HEIGHT);
-    float *mapped = columns + net.dim * TILE, *dets = mapped + net.dim * TILE;
-    float *h = dets + TILE, *y = h + room, *step = y + room;
-    part.read(x.typed_data(), net.dim, columns);
-    const float* read = columns;
-    for (size_t l = 0; !net.is_last(l); ++l) {
-      const Layer& layer = net.layers[l];
-      const float* bias = layer.begin(0, layer.out, part, y);
-      add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors, step);
-      activate(y, layer.out, part.vectors, activation);
-      if (kept.size()) part.write(y, layer.out, (*kept.get<Array>(l))->typed_data());
-      std::swap(h, y);
-      read = h;
+  float *h = room, *y = h + net.widest * TILE, *step = y + net.widest * TILE;
+  const float* read = columns;
+  for (size_t l = 0; !net.is_last(l); ++l) {
+    const Layer& layer = net.layers[l];
+    const float* bias = layer.begin(0, layer.out, part, y);
+    add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors, step);
+    activate(y, layer.out, part.vectors, activation);
+    keep(l, 0, layer.out, y);
+    std::swap(h, y);
+    read = h;
+  }
+  const Layer& last = net.layers.back();
+  for (int64_t column = 0; column < net.dim; column += together) {  // mapped while their parameters are at hand
+    const int64_t until = std::min(column + together, net.dim), first = column * numbers, end = until * numbers;
+    const float* bias = last.begin(first, end, part, y);
+    add_products(last, first, end, 0, last.in, read, bias, y, part.vectors, step);
+    keep(net.layers.size() - 1, first, end - first, y);
+    for (int64_t d = column; d < until; ++d) {
+      const float* theta = y + (d - column) * numbers * TILE;
+      const auto map = [&](int c, Vector v) { return scalar.to_base(theta + c, v); };
+      map_column(map, columns + d * TILE, mapped + d * TILE, log_det, part.vectors);
     }
-    const Layer& last = net.layers.back();
-    std::fill(dets, dets + TILE, 0.f);
-    for (int64_t column = 0; column < net.dim; column += together) {  // mapped while their parameters are at hand
-      const int64_t until = std::min(column + together, net.dim), first = column * numbers, end = until * numbers;
-      const float* bias = last.begin(first, end, part, y);
-      add_products(last, first, end, 0, last.in, read, bias, y, part.vectors, step);
-      if (kept.size()) part.write(y, end - first, (*kept.get<Array>(kept.size() - 1))->typed_data() + first * n);
-      for (int64_t d = column; d < until; ++d) {
-        const float* theta = y + (d - column) * numbers * TILE;
-        const auto map = [&](int c, Vector v) { return scalar.to_base(theta + c, v); };
-        map_column(map, columns + d * TILE, mapped + d * TILE, dets, part.vectors);
+  }
+}
+
+// `kept` may take what the way back of training needs, stacked: what each network reads (dim, n), and what every layer
+// says (out, n).
+template <typename Scalar>
+ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Orders orders, ffi::RemainingArgs arrays, Result z,
+                       Result log_det, ffi::RemainingRets kept, Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t n = x.dimensions()[1], dim = x.dimensions()[0];
+  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
+  const int64_t depth = networks.size(), group = together(networks), widest = networks[0].widest;
+  for (int64_t first = 0; first < depth; first += group)  // between groups the rows are in z
+    in_parallel(pool, tiles(n), [&](int64_t tile) {
+      const Part part(tile, n);
+      float* columns = scratch((2 * dim + 1) * TILE + widest * (2 * TILE + HEIGHT));
+      float *mapped = columns + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
+      std::fill(dets, dets + TILE, 0.f);
+      part.read(first ? z->typed_data() : x.typed_data(), dim, mapped);
+      if (first) part.read(log_det->typed_data(), 1, dets);
+      const int64_t end = std::min(first + group, depth);
+      const int32_t* order = orders.typed_data() + first * dim;
+      for (int64_t t = first; t < end; ++t, order += dim) {
+        gather(mapped, order, dim, columns);
+        if (kept.size()) part.write(columns, dim, of(t, **kept.get<Array>(0)));
+        const auto keep = [&](size_t l, int64_t row, int64_t rows, const float* y) {
+          if (kept.size()) part.write(y, rows, of(t, **kept.get<Array>(1 + l)) + row * n);
+        };
+        to_base(networks[t], scalar, activation, part, columns, mapped, dets, room, keep);
       }
-    }
-    part.write(mapped, net.dim, z->typed_data());
-    part.write(dets, 1, log_det->typed_data());
-  });
+      if (end == depth) {
+        gather(mapped, order, dim, columns);
+        std::swap(mapped, columns);
+      }
+      part.write(mapped, dim, z->typed_data());
+      part.write(dets, 1, log_det->typed_data());
+    });
   return ffi::Error::Success();
 }
 
@@ -86,44 +110,67 @@ void look_ahead(std::vector<Stage>& stages, int64_t rows) {
   }
 }
 
-// Each unit is computed once, as soon as the columns that it reads are known.
+// One network: the columns inverted in place, and the logs of their slopes added to log_det. Each unit is computed once,
+// as soon as the columns that it reads are known. Behind the columns there must be room for all layers and a step.
 template <typename Scalar>
-ffi::Error to_data(ffi::ThreadPool pool, Array z, ffi::RemainingArgs arrays, Result x, Result log_det, Reach reach,
-                   int64_t activation, Scalar scalar) {
-  const int64_t n = z.dimensions()[1], numbers = scalar.parameters();
-  const Network net(z.dimensions()[0], arrays, arrays.size() / 2, reach);
-  in_parallel(pool, tiles(n), [&](int64_t tile) {
-    const Part part(tile, n);
-    float *dets = scratch((1 + net.dim + net.height) * TILE + net.widest * HEIGHT), *columns = dets + TILE;
-    std::vector<Stage> stages;
-    float* read = columns;
-    for (const Layer& layer : net.layers) {
-      stages.push_back({layer, read, read + layer.in * TILE, 0, 0, 0});
-      read = stages.back().y;
+void to_data(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, float* columns,
+             float* log_det) {
+  const int64_t numbers = scalar.parameters();
+  std::vector<Stage> stages;
+  float* read = columns;
+  for (const Layer& layer : net.layers) {
+    stages.push_back({layer, read, read + layer.in * TILE, 0, 0, 0});
+    read = stages.back().y;
+  }
+  float *theta = read, *step = theta + numbers * net.dim * TILE;
+  for (int64_t column = 0; column < net.dim; ++column) {
+    if (column % GROUP == 0) {
+      look_ahead(stages, numbers * std::min(column + GROUP, net.dim));
+      for (size_t l = 0; l < stages.size(); ++l) stages[l].begin(l == 0 ? column : stages[l - 1].done, part, step);
     }
-    float *theta = read, *step = theta + numbers * net.dim * TILE;
-    part.read(z.typed_data(), net.dim, columns);
-    std::fill(dets, dets + TILE, 0.f);
-    for (int64_t column = 0; column < net.dim; ++column) {
-      if (column % GROUP == 0) {
-        look_ahead(stages, numbers * std::min(column + GROUP, net.dim));
-        for (size_t l = 0; l < stages.size(); ++l) stages[l].begin(l == 0 ? column : stages[l - 1].done, part, step);
-      }
-      look_ahead(stages, numbers * (column + 1));
-      for (size_t l = 0; l < stages.size(); ++l) {
-        Stage& stage = stages[l];
-        stage.finish(part, step);
-        if (!net.is_last(l))
-          activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, activation);
-        stage.done = stage.needed;
-      }
-      const float* said = theta + numbers * column * TILE;
-      const auto map = [&](int c, Vector v) { return scalar.to_data(said + c, v); };
-      map_column(map, columns + column * TILE, columns + column * TILE, dets, part.vectors);
+    look_ahead(stages, numbers * (column + 1));
+    for (size_t l = 0; l < stages.size(); ++l) {
+      Stage& stage = stages[l];
+      stage.finish(part, step);
+      if (!net.is_last(l))
+        activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, activation);
+      stage.done = stage.needed;
     }
-    part.write(columns, net.dim, x->typed_data());
-    part.write(dets, 1, log_det->typed_data());
-  });
+    const float* said = theta + numbers * column * TILE;
+    const auto map = [&](int c, Vector v) { return scalar.to_data(said + c, v); };
+    map_column(map, columns + column * TILE, columns + column * TILE, log_det, part.vectors);
+  }
+}
+
+template <typename Scalar>
+ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Orders orders, ffi::RemainingArgs arrays, Result x,
+                       Result log_det, Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t n = z.dimensions()[1], dim = z.dimensions()[0];
+  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
+  const int64_t depth = networks.size(), group = together(networks);
+  for (int64_t end = depth; end > 0; end -= group)  // between groups the rows are in x
+    in_parallel(pool, tiles(n), [&](int64_t tile) {
+      const Part part(tile, n);
+      const Network& any = networks[0];
+      float* dets = scratch((1 + 2 * dim + any.height) * TILE + any.widest * HEIGHT);
+      float *before = dets + TILE, *columns = before + dim * TILE;
+      std::fill(dets, dets + TILE, 0.f);
+      part.read(end < depth ? x->typed_data() : z.typed_data(), dim, before);
+      if (end < depth) part.read(log_det->typed_data(), 1, dets);
+      const int64_t first = std::max<int64_t>(0, end - group);
+      const int32_t* order = orders.typed_data() + end * dim;
+      for (int64_t t = end; t-- > first; order -= dim) {
+        scatter(before, order, dim, columns);
+        to_data(networks[t], scalar, activation, part, columns, dets);
+        std::memcpy(before, columns, 4 * dim * TILE);
+      }
+      if (first == 0) {
+        scatter(before, order, dim, columns);
+        std::swap(before, columns);
+      }
+      part.write(before, dim, x->typed_data());
+      part.write(dets, 1, log_det->typed_data());
+    });
   return ffi::Error::Success();
 }
 
@@ -132,6 +179,7 @@ auto to_base_binding() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
       .Arg<Array>()
+      .Arg<Orders>()
       .RemainingArgs()
       .Ret<Array>()
       .Ret<Array>()
@@ -146,6 +194,7 @@ auto to_data_binding() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
       .Arg<Array>()
+      .Arg<Orders>()
       .RemainingArgs()
       .Ret<Array>()
       .Ret<Array>()
@@ -159,7 +208,7 @@ auto to_data_binding() {
 
 using namespace densiflow;
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base, to_base<Affine>, to_base_binding<Affine>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_data, to_data<Affine>, to_data_binding<Affine>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base, to_base<Spline>, to_base_binding<Spline>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_data, to_data<Spline>, to_data_binding<Spline>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base, all_to_base<Affine>, to_base_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_data, all_to_data<Affine>, to_data_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base, all_to_base<Spline>, to_base_binding<Spline>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_data, all_to_data<Spline>, to_data_binding<Spline>());

@@ -13,6 +13,12 @@ namespace ffi = xla::ffi;
 using Array = ffi::Buffer<ffi::F32>;
 using Result = ffi::Result<Array>;
 using Reach = ffi::Span<const int32_t>;
+using Orders = ffi::Buffer<ffi::S32>;
+
+// Number t of a stack of equal arrays.
+inline float* of(int64_t t, const Array& stacked) {
+  return stacked.typed_data() + t * (stacked.element_count() / stacked.dimensions()[0]);
+}
 
 // The rows of data in one tile: zero beyond `count`, up to a whole number of vectors.
 struct Part {
@@ -34,6 +40,16 @@ struct Part {
   }
 };
 
+// Networks of a stack read columns in orders of their own: `orders` (depth + 1, dim) says for each network, listed from
+// data to base, which columns of what comes before it are its own, and last of all which columns of the last one's are z.
+inline void gather(const float* from, const int32_t* order, int64_t dim, float* to) {
+  for (int64_t d = 0; d < dim; ++d) std::memcpy(to + d * TILE, from + order[d] * TILE, 4 * TILE);
+}
+
+inline void scatter(const float* from, const int32_t* order, int64_t dim, float* to) {
+  for (int64_t d = 0; d < dim; ++d) std::memcpy(to + order[d] * TILE, from + d * TILE, 4 * TILE);
+}
+
 inline int64_t tiles(int64_t n) { return (n + TILE - 1) / TILE; }
 
 // A product of the network and what is added to it: a bias (out,), or an array (out, n) where there is a context.
@@ -53,20 +69,39 @@ struct Network {
   std::vector<Layer> layers;
   int64_t dim, height = 0, widest;  // rows of all layers' outputs, and of the widest's or of x
 
-  // `arrays` begin with the weight of each layer and what is added to it.
-  Network(int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach) : dim(dim), widest(dim) {
+  // The network t of a stack. `arrays` begin with the weights of each layer and what is added to it, stacked.
+  Network(int64_t t, int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach)
+      : dim(dim), widest(dim) {
     for (size_t l = 0; l < depth; ++l) {
       const Array w = *arrays.get<Array>(2 * l), added = *arrays.get<Array>(2 * l + 1);
-      const int64_t out = w.dimensions()[0], in = w.dimensions()[1];
-      layers.push_back({{w.typed_data(), reach.begin() + height, out, in}, added.typed_data(),
-                        added.dimensions().size() == 2});
+      const int64_t out = w.dimensions()[1], in = w.dimensions()[2];
+      layers.push_back({{of(t, w), reach.begin() + height, out, in}, of(t, added), added.dimensions().size() == 3});
       height += out;
       widest = std::max(widest, out);
     }
   }
 
+  int64_t bytes() const {
+    int64_t total = 0;
+    for (const Layer& layer : layers) total += 4 * layer.out * layer.in;
+    return total;
+  }
+
   bool is_last(size_t l) const { return l + 1 == layers.size(); }
 };
+
+inline std::vector<Network> stack(int64_t dim, const Orders& orders, const ffi::RemainingArgs& arrays, size_t depth,
+                                  Reach reach) {
+  std::vector<Network> networks;
+  for (int64_t t = 0; t + 1 < orders.dimensions()[0]; ++t) networks.emplace_back(t, dim, arrays, depth, reach);
+  return networks;
+}
+
+// How many networks a tile goes through before the next tile begins: as many as stay in the cache meanwhile.
+inline int64_t together(const std::vector<Network>& networks) {
+  constexpr int64_t CACHE = 1 << 19;
+  return std::max<int64_t>(1, CACHE / std::max<int64_t>(1, networks[0].bytes()));
+}
 
 enum Activation { RELU, TANH };
 

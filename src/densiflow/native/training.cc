@@ -88,68 +88,96 @@ void weight_gradient(const Back& back, int64_t first) {
   }
 }
 
-// `arrays`: of every layer its weight and what is added, then of every layer what it said. `gradients`: of the former.
+// The layers of network t. `memory` takes their inputs and gradients; the gradients of weights go where they belong.
+std::vector<Back> backs_of(const Network& net, int64_t t, int64_t n, float* memory, ffi::RemainingRets& gradients) {
+  std::vector<Back> backs;
+  for (size_t l = 0; l < net.layers.size(); ++l) {
+    const Layer& layer = net.layers[l];
+    const Array weight = **gradients.get<Array>(2 * l), added = **gradients.get<Array>(2 * l + 1);
+    float* said = memory + Turned::size(layer.in, n);
+    backs.push_back({layer, {memory, layer.in, n}, said, of(t, weight), of(t, added), {}});
+    backs[l].find_readers();
+    memory = said + layer.out * n;
+  }
+  return backs;
+}
+
+// A tile of one network's columns, the gradients of what they are mapped to in `direct` and of log_det. `said(l)` is
+// what layer l said. Leaves the gradients of the columns in the tile that it returns, in `room`.
+template <typename Scalar, typename Said>
+float* through_network(const Network& net, const std::vector<Back>& backs, const Scalar& scalar, int64_t activation,
+                       const Part& part, const float* columns, float* direct, const float* dlog_det, float* room,
+                       const Said& said) {
+  const int64_t numbers = scalar.parameters(), size = net.widest * TILE;
+  float *h = room, *g = h + size, *next = g + size, *step = next + size;
+  part.read(said(backs.size() - 1), numbers * net.dim, g);
+  for (int64_t d = 0; d < net.dim; ++d)
+    for (int c = 0; c < part.vectors * LANES; c += LANES) {
+      float* dz = direct + d * TILE + c;
+      store(dz, scalar.back(g + d * numbers * TILE + c, load(columns + d * TILE + c), load(dz), load(dlog_det + c)));
+    }
+  for (size_t l = backs.size(); l-- > 0;) {
+    const Back& back = backs[l];
+    const Layer& layer = back.layer;
+    if (l > 0) part.read(said(l - 1), layer.in, h);
+    back.inputs.take(l > 0 ? h : columns, part);
+    part.write(g, layer.out, back.said);
+    if (layer.by_row) part.write(g, layer.out, back.added);
+    if (l > 0)
+      std::fill(next, next + layer.in * TILE, 0.f);
+    else
+      std::memcpy(next, direct, 4 * layer.in * TILE);
+    add_transposed(layer, back.readers.data(), g, next, part.vectors, step);
+    if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
+    std::swap(g, next);
+  }
+  return g;
+}
+
+// `arrays`: of every layer its weights and what is added, then what `all_to_base` kept; all stacked. `gradients`: of
+// the former. On its way through the networks the gradient of what lies between two of them is in dx.
 template <typename Scalar>
-ffi::Error to_base_back(ffi::ThreadPool pool, Array x, Array dz, Array dlog_det, ffi::RemainingArgs arrays, Result dx,
-                        ffi::RemainingRets gradients, Reach reach, int64_t activation, Scalar scalar) {
-  const int64_t n = x.dimensions()[1], numbers = scalar.parameters();
-  const size_t depth = arrays.size() / 3;
-  const Network net(x.dimensions()[0], arrays, depth, reach);
+ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Orders orders, ffi::RemainingArgs arrays,
+                        Result dx, ffi::RemainingRets gradients, Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t dim = dz.dimensions()[0], n = dz.dimensions()[1];
+  const size_t depth = gradients.size() / 2;
+  const std::vector<Network> networks = stack(dim, orders, arrays, depth, reach);
   int64_t size = 0, pieces = 0;
-  for (const Layer& layer : net.layers) {
+  for (const Layer& layer : networks[0].layers) {
     size += layer.out * n + Turned::size(layer.in, n);
     pieces += (layer.out + ROWS - 1) / ROWS;
   }
   float* memory = scratch<1>(size);
-  std::vector<Back> backs;
-  for (size_t l = 0; l < depth; ++l) {
-    const Layer& layer = net.layers[l];
-    Array weight = **gradients.get<Array>(2 * l), added = **gradients.get<Array>(2 * l + 1);
-    float* said = memory + Turned::size(layer.in, n);
-    backs.push_back({layer, {memory, layer.in, n}, said, weight.typed_data(), added.typed_data(), {}});
-    backs[l].find_readers();
-    memory = said + layer.out * n;
+  for (size_t t = networks.size(); t-- > 0;) {
+    const Network& net = networks[t];
+    const std::vector<Back> backs = backs_of(net, t, n, memory, gradients);
+    const int32_t* order = orders.typed_data() + t * dim;
+    const auto kept = [&](size_t i) { return of(t, *arrays.get<Array>(2 * depth + i)); };
+
+    in_parallel(pool, tiles(n), [&](int64_t tile) {
+      const Part part(tile, n);
+      // whole squares are turned: some rows more than there are inputs
+      float* columns = scratch((2 * dim + 1 + LANES) * TILE + net.widest * (3 * TILE + HEIGHT));
+      float *direct = columns + dim * TILE, *dets = direct + dim * TILE, *room = dets + TILE;
+      part.read(t + 1 < networks.size() ? dx->typed_data() : dz.typed_data(), dim, columns);
+      scatter(columns, order + dim, dim, direct);
+      part.read(kept(0), dim, columns);
+      part.read(dlog_det.typed_data(), 1, dets);
+      const float* gradient = through_network(net, backs, scalar, activation, part, columns, direct, dets, room,
+                                              [&](size_t l) { return kept(1 + l); });
+      if (t == 0) {
+        scatter(gradient, order, dim, columns);
+        gradient = columns;
+      }
+      part.write(gradient, dim, dx->typed_data());
+    });
+
+    in_parallel(pool, pieces, [&](int64_t piece) {
+      size_t l = depth - 1;
+      for (int64_t here; piece >= (here = (net.layers[l].out + ROWS - 1) / ROWS); --l) piece -= here;
+      weight_gradient(backs[l], (net.layers[l].out - 1) / ROWS * ROWS - piece * ROWS);  // the longest rows first
+    });
   }
-
-  in_parallel(pool, tiles(n), [&](int64_t tile) {
-    const Part part(tile, n);
-    const int64_t room = net.widest * TILE;
-    // whole squares are turned: some rows more than there are inputs
-    float* columns = scratch((2 * net.dim + 1 + LANES) * TILE + 3 * room + net.widest * HEIGHT);
-    float *direct = columns + net.dim * TILE, *dets = direct + net.dim * TILE;
-    float *h = dets + TILE, *g = h + room, *next = g + room, *step = next + room;
-    part.read(x.typed_data(), net.dim, columns);
-    part.read(dz.typed_data(), net.dim, direct);
-    part.read(dlog_det.typed_data(), 1, dets);
-    for (int64_t d = 0; d < net.dim; ++d) {
-      float *theta = g + d * numbers * TILE, *dz = direct + d * TILE;
-      part.read(arrays.get<Array>(3 * depth - 1)->typed_data() + d * numbers * n, numbers, theta);
-      for (int c = 0; c < part.vectors * LANES; c += LANES)
-        store(dz + c, scalar.back(theta + c, load(columns + d * TILE + c), load(dz + c), load(dets + c)));
-    }
-    for (size_t l = depth; l-- > 0;) {
-      const Back& back = backs[l];
-      const Layer& layer = back.layer;
-      if (l > 0) part.read(arrays.get<Array>(2 * depth + l - 1)->typed_data(), layer.in, h);
-      back.inputs.take(l > 0 ? h : columns, part);
-      part.write(g, layer.out, back.said);
-      if (layer.by_row) part.write(g, layer.out, back.added);
-      if (l > 0)
-        std::fill(next, next + layer.in * TILE, 0.f);
-      else
-        std::memcpy(next, direct, 4 * layer.in * TILE);
-      add_transposed(layer, back.readers.data(), g, next, part.vectors, step);
-      if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
-      std::swap(g, next);
-    }
-    part.write(g, net.dim, dx->typed_data());
-  });
-
-  in_parallel(pool, pieces, [&](int64_t piece) {
-    size_t l = depth - 1;
-    for (int64_t here; piece >= (here = (net.layers[l].out + ROWS - 1) / ROWS); --l) piece -= here;
-    weight_gradient(backs[l], (net.layers[l].out - 1) / ROWS * ROWS - piece * ROWS);  // the longest rows first
-  });
   return ffi::Error::Success();
 }
 
@@ -159,7 +187,7 @@ auto to_base_back_binding() {
       .Ctx<ffi::ThreadPool>()
       .Arg<Array>()
       .Arg<Array>()
-      .Arg<Array>()
+      .Arg<Orders>()
       .RemainingArgs()
       .Ret<Array>()
       .RemainingRets()
