@@ -73,8 +73,8 @@ def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int
     Progress and Ctrl-C work between runs, also inside a long epoch.
 
     >>> steps_per_run(parameters=50_000, batch_size=256)
-    128
+    256
     """
-    step = 6 * parameters * batch_size / 5e10 + 1e-3  # multiply-adds both ways, and what a step costs at least
+    step = 6 * parameters * batch_size / 2e11 + 1e-3  # multiply-adds both ways, and what a step costs at least
     steps = max(1, int(seconds / step))
     return min(256, 1 << (steps.bit_length() - 1))
