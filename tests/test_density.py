@@ -156,10 +156,10 @@ def test_a_conditional_density_sees_its_context(conditional, X):
 def test_statistics_come_from_training_rows_alone():
     x = rows(400)
     est = FlowDensity(**QUICK).fit(x)
-    shifts = {column.shift for column in est.encoder_.columns}
+    shifts = {column.scale.shift for column in est.encoder_.columns}
     whole = FlowDensity(**{**QUICK, "validation": 0}).fit(x)
-    assert shifts.isdisjoint(column.shift for column in whole.encoder_.columns)
-    np.testing.assert_allclose([column.shift for column in whole.encoder_.columns], x.mean(axis=0))
+    assert shifts.isdisjoint(column.scale.shift for column in whole.encoder_.columns)
+    np.testing.assert_allclose([column.scale.shift for column in whole.encoder_.columns], x.mean(axis=0))
 
 
 def test_the_history_is_in_the_units_of_the_table(X):
@@ -299,9 +299,9 @@ COLUMNS = ["a", "b", "c"]
         (lambda X: FlowDensity().fit(X, context=X[:5]), ContextError, ["300", "5"]),
         (lambda X: FlowDensity("spline").fit(X), ArgumentError, ["maf", "'spline'"]),
         (
-            lambda X: FlowDensity(columns={"a": "count"}).fit(pd.DataFrame(X, columns=COLUMNS)),
+            lambda X: FlowDensity(columns={"a": "amount"}).fit(pd.DataFrame(X, columns=COLUMNS)),
             ArgumentError,
-            ["'count'"],
+            ["'amount'"],
         ),
         (lambda X: FlowDensity(random_state="x").fit(X), ArgumentError, ["random_state"]),
         (lambda X: FlowDensity(random_state=True).fit(X), ArgumentError, ["random_state", "True"]),

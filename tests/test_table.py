@@ -21,7 +21,7 @@ from densiflow.errors import (
     UnregisteredClassError,
 )
 from densiflow.table import Encoder, Schema, build, build_named, check_fit, matching, read
-from densiflow.table.columns import KINDS, Real
+from densiflow.table.columns import Real
 from densiflow.table.files import check_ending, read_file, select, write_file
 
 pd = pytest.importorskip("pandas")
@@ -317,7 +317,7 @@ def test_importing_loads_no_data_frame_library_and_no_jax():
 
 # the kind "real"
 
-COLUMNS = {name: column for kind in KINDS.values() for name, column in kind.examples().items()}
+COLUMNS = Real.examples()
 FAR = np.array([0.0, 0.5, 2.999999, 3.0, 3.000001, 4.0, 40.0, 1e4, 1e9, 1e100, 1e290])
 
 

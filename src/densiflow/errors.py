@@ -71,3 +71,7 @@ class NativeBuildError(DensiflowError, RuntimeError):
 
 class TrainingWarning(UserWarning):
     """Training met something worth knowing and went on."""
+
+
+class DensiflowWarning(UserWarning):
+    """A table holds something worth knowing."""

@@ -6,6 +6,8 @@ from densiflow.table.frames import build_named as build_named
 from densiflow.table.frames import check_fit as check_fit
 from densiflow.table.frames import matching as matching
 from densiflow.table.frames import read as read
+from densiflow.table.options import read_schema as read_schema
 from densiflow.table.schema import Schema as Schema
+from densiflow.table.variables import Variable as Variable
 
-__all__ = ["Encoder", "Schema", "build", "build_named", "check_fit", "matching", "read"]
+__all__ = ["Encoder", "Schema", "Variable", "build", "build_named", "check_fit", "matching", "read", "read_schema"]

@@ -22,7 +22,7 @@ def of_array(array: NDArray[Any], labels: Sequence[str], what: str) -> Floats:
     if array.dtype.kind not in "OUS":
         refusals.refuse_kind(what, labels[0], array.dtype.name)
     columns = [
-        _of_objects(column, np.array([cell is None for cell in column]), label, what)
+        of_objects(column, np.array([cell is None for cell in column]), label, what)
         for column, label in zip(array.T, labels, strict=True)
     ]
     return np.stack(columns, axis=1)
@@ -41,11 +41,11 @@ def of_series(series: "nw.Series[Any]", dtype: str, label: str, what: str) -> Fl
     if null.all():
         return np.full(len(series), np.nan)
     if kind in (nw.String, nw.Object):
-        return _of_objects(series.to_numpy(), null, label, what)
+        return of_objects(series.to_numpy(), null, label, what)
     return refusals.refuse_kind(what, label, dtype)
 
 
-def _of_objects(cells: NDArray[Any], null: NDArray[np.bool_], label: str, what: str) -> Floats:
+def of_objects(cells: NDArray[Any], null: NDArray[np.bool_], label: str, what: str) -> Floats:
     """A column of Python objects in float64, if every one is a real number or null."""
     numbers = np.full(len(cells), np.nan)
     for row in np.flatnonzero(~null):

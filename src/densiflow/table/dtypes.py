@@ -1,6 +1,7 @@
-"""The number types of four libraries by the names they are saved under, and float64 back to each of them."""
+"""The column types of four libraries by the names they are saved under, and float64 back to numbers of each."""
 
-from typing import Any
+import re
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,56 @@ _OTHER_NAMES = {  # what arrow calls them, and what numpy lacks
     "int128": "int64",
     "uint128": "uint64",
 }
+
+
+Family = Literal["number", "boolean", "instant", "time of day", "duration"]
+
+# what a type that is no number's starts with, in lower case, in numpy, pandas, polars or arrow
+_FAMILIES: dict[str, Family] = {
+    "bool": "boolean",
+    "datetime": "instant",
+    "timestamp": "instant",
+    "date": "instant",
+    "timedelta": "duration",
+    "duration": "duration",
+    "time": "time of day",
+}
+_FORMATTED = ("str", "string", "large_string", "string_view", "object", "unicode")  # text may spell instants
+
+
+def family(dtype: str) -> Family | None:
+    """What the cells of a column type are; None where they are labels, or can't be read.
+
+    >>> [family(name) for name in ("Int8", "boolean", "date32[day]", "Time", "timedelta64[ns]", "category")]
+    ['number', 'boolean', 'instant', 'time of day', 'duration', None]
+    """
+    plain = dtype.removesuffix("[pyarrow]").lower()
+    for start, name in _FAMILIES.items():
+        if plain.startswith(start):
+            return name
+    try:
+        return "number" if numpy_dtype(dtype).kind in "iufO" else None
+    except (TypeError, ValueError):
+        return None
+
+
+def holds_cells(dtype: str) -> bool:
+    """Whether cells of this type can be read without levels: numbers, booleans, instants, text that spells them."""
+    return family(dtype) is not None or dtype.removesuffix("[pyarrow]").lower() in _FORMATTED
+
+
+def ticks_in_a_day(dtype: str) -> int:
+    """How finely a type of instants or times counts.
+
+    >>> [ticks_in_a_day(name) for name in ("date32[day]", "time32[s]", "datetime64[ns]", "Date", "Time")]
+    [1, 86400, 86400000000000, 1, 86400000000000]
+    """
+    plain = dtype.removesuffix("[pyarrow]").lower()
+    if plain in ("date", "date32[day]", "date64[ms]", "datetime64[d]"):
+        return 1
+    unit = re.search(r"(?:\[|')(s|ms|us|ns)\b", plain)
+    seconds = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+    return 86400 * seconds[unit[1] if unit else "ns"]
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

@@ -1,16 +1,22 @@
 """The columns of a table joined: a matrix of cells <-> a matrix of real numbers that a flow sees."""
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
 
-from densiflow.errors import ArgumentError, UnregisteredClassError
-from densiflow.table.columns import KINDS, Column
+from densiflow.errors import ArgumentError, DensiflowWarning, TableError, UnregisteredClassError
+from densiflow.table import frames
+from densiflow.table.columns import Column
 from densiflow.table.columns.base import Floats
-from densiflow.table.refusals import listed, shown
+from densiflow.table.kinds import IDENTIFIER, KINDS, fit_column
+from densiflow.table.options import Spec, checked_kinds
+from densiflow.table.refusals import listed
 from densiflow.table.schema import Schema
+from densiflow.table.variables import Variable
 
 
 @final
@@ -20,7 +26,10 @@ class Encoder:
 
     .. math:: x_i = g_i(\mathrm{value}_i), \qquad \text{log\_volume} = \sum_i \log\left|g_i'(\mathrm{value}_i)\right|
 
-    Shapes: a matrix of cells (n, d), ``x`` (n, d), ``log_volume`` (n,), all in float64.
+    x holds one variable after the other (`variables`), each of its `Variable.width`: for every column of the table its
+    state first, if it needs one, then its value, if it has one.
+
+    Shapes: a matrix of cells (n, d), NaN where missing; ``x`` (n, width), ``log_volume`` (n,), all in float64.
 
     >>> schema = Schema(("a", "b"), ("float64", "float64"), "arrow")
     >>> matrix = np.array([[1.0, 10.0], [3.0, 50.0]])
@@ -40,31 +49,99 @@ class Encoder:
     columns: tuple[Column, ...]
 
     @classmethod
-    def fit(cls, schema: Schema, matrix: Floats, weight: Floats, kinds: Mapping[Any, str] | None = None) -> Self:
+    def fit(
+        cls,
+        schema: Schema,
+        matrix: Floats,
+        weight: Floats,
+        kinds: Mapping[Any, Spec] | None = None,
+        *,
+        detect: bool = False,
+    ) -> Self:
         """Fit each column to its cells and the rows' weights (n,).
 
-        ``kinds`` gives columns by name (or by position, where they have no names) another kind than "real". Raises
-        `ArgumentError` for a column or a kind that does not exist.
+        ``kinds`` gives columns by name (or by position, where they have no names) a kind, such as "positive", or one
+        with options: ``{"kind": "bounded", "low": 0, "high": 1}``. The others are read from their cells with
+        ``detect``; without it numbers are "real".
+
+        Raises `ArgumentError` for a column, a kind or an option that does not exist, `TableError` for cells that a
+        kind can't hold or a table of identifiers alone; warns (`DensiflowWarning`) of identifiers, which are left out.
         """
-        kinds = {} if kinds is None else kinds
-        _check_kinds(kinds, schema)
-        fitted = (
-            KINDS[kinds.get(key, "real")].fit(column, weight) for key, column in zip(schema.keys, matrix.T, strict=True)
-        )
-        return cls(schema, tuple(fitted))
+        specs = checked_kinds(kinds, schema)
+        parts = enumerate(zip(schema.keys, matrix.T, strict=True))
+        encoder = cls(schema, tuple(fit_column(schema, i, c, weight, specs.get(key), detect) for i, (key, c) in parts))
+        if encoder.left_out:
+            encoder._warn_of_identifiers()
+        return encoder
 
     def encode(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Cells to real numbers: ``(x, log_volume)``."""
-        x = np.empty(matrix.shape)
+        x = np.empty((len(matrix), self.width))
         log_volume = np.zeros(len(matrix))
+        start = 0
         for i, column in enumerate(self.columns):
-            x[:, i], volume = column.encode(matrix[:, i])
+            if column.kind == IDENTIFIER:
+                continue
+            x[:, start : start + column.width], volume = column.encode(matrix[:, i])
             log_volume += volume
+            start += column.width
         return x, log_volume
 
     def decode(self, x: Floats) -> Floats:
-        """Real numbers to cells."""
-        return np.stack([column.decode(x[:, i]) for i, column in enumerate(self.columns)], axis=1)
+        """Real numbers to cells; NaN for a column that is left out."""
+        matrix = np.empty((len(x), self.schema.width))
+        start = 0
+        for i, column in enumerate(self.columns):
+            matrix[:, i] = column.decode(x[:, start : start + column.width])
+            start += column.width
+        return matrix
+
+    def build(self, matrix: Floats) -> Any:
+        """Cells (n, d) as a table of the container fitted on, without the columns that are left out."""
+        kept = [i for i, column in enumerate(self.columns) if column.kind != IDENTIFIER]
+        return frames.build(self.schema.only(kept) if len(kept) < self.schema.width else self.schema, matrix[:, kept])
+
+    def snapped(self, variable: int, y: Floats) -> Floats:
+        """What x holds (n, 1 or 3) for draws y (n,) of a value: inside what was seen, with the edges of its cell."""
+        return self.columns[self.variables[variable].column].snapped(y)
+
+    @property
+    def width(self) -> int:
+        """Columns of x."""
+        return sum(column.width for column in self.columns)
+
+    @cached_property
+    def variables(self) -> tuple[Variable, ...]:
+        """What x holds, in order."""
+        found: list[Variable] = []
+        for i, column in enumerate(self.columns):
+            state = len(found) if column.has_state else None
+            if column.has_state:
+                found.append(Variable(i, size=column.states))
+            if column.scale is not None:
+                found.append(Variable(i, state=state, cell=column.is_cell))
+        return tuple(found)
+
+    @property
+    def plain(self) -> bool:
+        """Whether every variable is a density value that is always present: any flow can model x."""
+        return all(not (part.size or part.cell or part.state is not None) for part in self.variables)
+
+    @property
+    def meanings(self) -> tuple[str, ...]:
+        """What the number of each column is: "density", "mass", ..."""
+        return tuple(column.meaning for column in self.columns)
+
+    @property
+    def described(self) -> tuple[str, ...]:
+        """Each column's kind in one line, with its range, points, steps and levels."""
+        return tuple(column.described(levels) for column, levels in zip(self.columns, self.schema.levels, strict=True))
+
+    @property
+    def left_out(self) -> tuple[str | int, ...]:
+        """The columns that name rows instead of saying something of them."""
+        keys: Sequence[str | int] = self.schema.keys
+        return tuple(keys[i] for i, column in enumerate(self.columns) if column.kind == IDENTIFIER)
 
     def to_state(self) -> dict[str, Any]:
         """The encoder as plain values that JSON can hold."""
@@ -78,25 +155,28 @@ class Encoder:
         Raises `UnregisteredClassError` for a kind of column that is not known here, `ArgumentError` for what is no
         encoder's state.
         """
-        columns = []
-        for column in state["columns"]:
-            kind = column["kind"]
-            if kind not in KINDS:
-                raise UnregisteredClassError(f"{kind!r} is not a kind of column known here: {listed(sorted(KINDS))}")
-            columns.append(KINDS[kind].from_state(column["state"]))
+        columns = [_column_of(column["kind"], column["state"]) for column in state["columns"]]
         schema = Schema.from_state(state["schema"])
         if len(columns) != schema.width:
             raise ArgumentError(f"an encoder needs as many columns as its schema, {schema.width}, got {len(columns)}")
         return cls(schema, tuple(columns))
 
-
-def _check_kinds(kinds: Any, schema: Schema) -> None:
-    if not isinstance(kinds, Mapping):
-        raise ArgumentError(
-            f"columns must be a mapping from column to kind, such as {{'price': 'real'}}, got {shown(kinds)}"
+    def _warn_of_identifiers(self) -> None:
+        names = listed(self.left_out)
+        if len(self.left_out) == self.schema.width:
+            raise TableError(
+                f"every column looks like an identifier: {names}; give a kind to the columns to be modelled, "
+                f"such as columns={{{self.left_out[0]!r}: 'real'}}"
+            )
+        warnings.warn(
+            f"left out, as identifiers of rows: {names}; to model such a column give it a kind, "
+            f"columns={{{self.left_out[0]!r}: 'real'}}",
+            DensiflowWarning,
+            stacklevel=3,
         )
-    for key, kind in kinds.items():
-        if key not in schema.keys:
-            raise ArgumentError(f"there is no column {key!r} to give a kind to; there are {listed(schema.keys)}")
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise ArgumentError(f"the kind of column {key!r} must be one of {listed(sorted(KINDS))}, got {kind!r}")
+
+
+def _column_of(kind: str, state: Mapping[str, Any]) -> Column:
+    if kind not in KINDS:
+        raise UnregisteredClassError(f"{kind!r} is not a kind of column known here: {listed(sorted(KINDS))}")
+    return Column.from_state(kind, state)

@@ -1,10 +1,12 @@
 """Any container of a table to a float64 matrix, and a matrix back to the container.
 
-Containers: 2-D numpy arrays (and nested lists, or whatever turns into an array), pandas and polars data frames,
-arrow tables.
+A missing cell is NaN, a label its position among the column's levels, an instant its microseconds since 1970.
+Containers: 2-D numpy arrays (and nested lists, or whatever turns into an array), pandas and polars data frames, arrow
+tables.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -12,63 +14,80 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densiflow.errors import TableError
-from densiflow.table import cells, refusals
+from densiflow.table import built, cells, labelled, refusals, spelled
 from densiflow.table.columns.base import Floats
-from densiflow.table.dtypes import narrowed, numpy_dtype
+from densiflow.table.dtypes import family
+from densiflow.table.labelled import Cells
 from densiflow.table.refusals import listed
 from densiflow.table.schema import Container, check_columns
 from densiflow.table.schema import Schema as Schema
 
 
-def read(table: Any, what: str = "the table") -> tuple[Schema, Floats]:
+def read(table: Any, what: str = "the table", *, mixed: bool = False) -> tuple[Schema, Floats]:
     """A table's schema and its cells as a float64 matrix (n, d), which may share the table's memory.
 
-    ``what`` names the table in messages. Raises `TableError` for something that is not a table, for no rows or no
-    columns, for two columns of one name, for a column that does not hold integers or floats (text, booleans, dates,
-    categories, decimals, nested values), and for a cell that is NaN, null or infinite.
+    ``what`` names the table in messages. With ``mixed`` columns may hold text, categories, booleans, dates and times,
+    and cells may be missing. Raises `TableError` for something that is not a table, for no rows or no columns, for two
+    columns of one name, for a column that can't be read (decimals, nested values), and for an infinite cell; unless
+    ``mixed``, for a column that does not hold integers or floats and for a cell that is NaN or null as well.
 
     >>> read([[1, 2], [3, 4]])
     (Schema(names=None, dtypes=('int64', 'int64'), container='numpy', labels=None), array([[1., 2.],
            [3., 4.]]))
+    >>> schema, matrix = read([["b", 1.5], ["a", None]], mixed=True)
+    >>> schema.levels, matrix.tolist()
+    ((('a', 'b'), None), [[1.0, 1.5], [0.0, nan]])
     """
     schema, body = _opened(table, what)
-    return schema, _matrix(schema, body, what)
+    if not mixed:
+        return schema, _matrix(schema, body, what)
+    columns = _columns(schema, body, what, (None,) * schema.width)
+    levels, formats, marks = zip(*((part.levels, part.format, part.mark) for part in columns), strict=True)
+    return replace(schema, levels=levels, formats=formats, marks=marks), _joined(schema, columns, what)
 
 
-def matching(schema: Schema, table: Any, what: str = "the table") -> Floats:
+def matching(schema: Schema, table: Any, what: str = "the table", *, mixed: bool = False) -> Floats:
     """The cells of a table (n, d) that has the fitted schema's columns, in their order.
 
-    Where one side has no names the widths must agree. Raises `TableError` as `read` does, and for columns that are
-    missing, superfluous or in another order.
+    Where one side has no names the widths must agree. With ``mixed`` a label that was not there in fitting has the
+    position after the last. Raises `TableError` as `read` does, for columns that are missing, superfluous or in
+    another order, and for a column of another kind of cells than fitted.
     """
     found, body = _opened(table, what)
     check_columns(schema, found, what)
-    return _matrix(found, body, what)
+    if not mixed:
+        return _matrix(found, body, what)
+    none = np.empty(0)
+    parts = zip(schema.levels, schema.formats, schema.dtypes, strict=True)
+    known = [Cells(none, levels, spelling, None, _family(dtype, spelling)) for levels, spelling, dtype in parts]
+    return _joined(found, _columns(found, body, what, known), what)
 
 
-def check_fit(schema: Schema, matrix: Floats, weight: Floats | None = None, what: str = "the table") -> None:
-    """Raise `TableError` for what can be scored but not fitted: a single row, a constant column.
+def check_fit(
+    schema: Schema, matrix: Floats, weight: Floats | None = None, what: str = "the table", *, mixed: bool = False
+) -> None:
+    """Raise `TableError` for what can be scored but not fitted: a single row, unless ``mixed`` a constant column.
 
     Rows of weight zero do not count.
     """
     matrix = matrix if weight is None else matrix[weight > 0]
     refusals.refuse_single_row(what, len(matrix))
-    refusals.refuse_constant(what, schema.spoken, matrix)
+    if not mixed:
+        refusals.refuse_constant(what, schema.spoken, matrix)
 
 
 def build(schema: Schema, matrix: Floats) -> Any:
-    """A matrix (n, d) as the fitted container, with its column names and types.
+    """A matrix (n, d) as the fitted container, with its column names, types and missing marks.
 
     Integer columns are rounded and clipped to what their type holds. Where the fitted library is not installed the
     table is an arrow table.
     """
     if schema.container == "numpy":
-        return narrowed(matrix, numpy_dtype(schema.dtypes[0]))
-    columns = [narrowed(column, numpy_dtype(dtype)) for column, dtype in zip(matrix.T, schema.dtypes, strict=True)]
+        return built.array(schema, matrix)
     library = None if schema.container == "arrow" else _library(schema.container)
     if library is None:
-        return _arrow(schema, columns)
-    return _pandas(library, schema, columns) if schema.container == "pandas" else _polars(library, schema, columns)
+        return built.arrow_table(schema, matrix)
+    return (built.pandas_frame if schema.container == "pandas" else built.polars_frame)(library, schema, matrix)
 
 
 def build_named(names: Sequence[str], matrix: Floats, container: Container) -> Any:
@@ -101,14 +120,15 @@ def _opened(table: Any, what: str) -> tuple[Schema, Any]:
     if container == "numpy":
         array = _array(table, what)
         refusals.refuse_shape(what, array.shape)
-        return Schema(None, (array.dtype.name,) * array.shape[1], container), array
+        name = "unicode" if array.dtype.kind == "U" else array.dtype.name
+        return Schema(None, (name,) * array.shape[1], container), array
     refusals.refuse_shape(what, table.shape)
     if container == "arrow":
         keys, dtypes = table.column_names, table.schema.types
     else:
         keys, dtypes = list(table.columns), table.dtypes
     names, labels = _names(keys, what)
-    schema = Schema(names, tuple(str(dtype) for dtype in dtypes), container, labels)
+    schema = Schema(names, tuple(_name(dtype) for dtype in dtypes), container, labels)
     return schema, nw.from_native(table, eager_only=True)
 
 
@@ -158,25 +178,36 @@ def _matrix(schema: Schema, body: Any, what: str) -> Floats:
     return matrix
 
 
+def _columns(schema: Schema, body: Any, what: str, known: Sequence[Cells | None]) -> list[Cells]:
+    """Every column read, of any type."""
+    if isinstance(body, np.ndarray):
+        return labelled.of_array(body, schema.spoken, what, known)
+    parts = enumerate(zip(schema.dtypes, schema.spoken, known, strict=True))
+    return [labelled.of_series(body[:, i], dtype, label, what, seen) for i, (dtype, label, seen) in parts]
+
+
+def _joined(schema: Schema, columns: Sequence[Cells], what: str) -> Floats:
+    matrix = np.stack([part.values for part in columns], axis=1)
+    refusals.refuse_infinite(what, schema.spoken, matrix)
+    return matrix
+
+
+def _family(dtype: str, spelling: str | None) -> str | None:
+    """What the cells of a fitted column are."""
+    if spelling is None or spelling == "int":
+        return family(dtype)
+    return "time of day" if spelled.is_time(spelling) else "instant"
+
+
+def _name(dtype: Any) -> str:
+    """The name a column type is saved under."""
+    name = str(dtype)
+    return "category, ordered" if name == "category" and getattr(dtype, "ordered", False) else name
+
+
 def _library(name: str) -> Any:
     """The data frame library of that name, None where it is not installed."""
     try:
         return import_module(name)
     except ImportError:
         return None
-
-
-def _pandas(pandas: Any, schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
-    series = [pandas.Series(column).astype(dtype) for column, dtype in zip(columns, schema.dtypes, strict=True)]
-    return pandas.DataFrame(dict(zip(schema.keys, series, strict=True)))
-
-
-def _polars(polars: Any, schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
-    named = zip(schema.keys, columns, schema.dtypes, strict=True)
-    return polars.DataFrame([polars.Series(name, column).cast(getattr(polars, dtype)) for name, column, dtype in named])
-
-
-def _arrow(schema: Schema, columns: Sequence[NDArray[Any]]) -> Any:
-    import pyarrow
-
-    return pyarrow.table({str(key): pyarrow.array(column) for key, column in zip(schema.keys, columns, strict=True)})

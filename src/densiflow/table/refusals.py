@@ -51,6 +51,19 @@ def refuse_kind(what: str, label: str, dtype: str) -> NoReturn:
     )
 
 
+def refuse_level(label: str, level: Any) -> NoReturn:
+    """Raise `TableError`: categories that are neither text nor numbers."""
+    raise TableError(
+        f"the categories of {label} must be text, numbers or booleans, but one is {shown(level)}, a "
+        f"{type(level).__name__}; convert them to text"
+    )
+
+
+def refuse_family(what: str, label: str, expected: str | None, found: str | None) -> NoReturn:
+    """Raise `TableError`: a column that holds something else than it did in fitting."""
+    raise TableError(f"{label} of {what} must hold what the model was fitted on, {expected}s, but holds {found}s")
+
+
 def refuse_text(what: str, label: str, cells: Iterable[Any]) -> NoReturn:
     """Raise `TableError`: text; names the first cell that does not spell a number, or else the first text."""
     texts = [(row, cell) for row, cell in enumerate(cells) if isinstance(cell, str | bytes)]
@@ -86,6 +99,17 @@ def refuse_missing(what: str, labels: Sequence[str], matrix: Floats) -> None:
         f"{what} must be finite, but {labels[column]}, row {row} holds {holds} (such cells: {bad.sum()}); "
         f"drop or fill them"
     )
+
+
+def refuse_infinite(what: str, labels: Sequence[str], matrix: Floats) -> None:
+    """Raise `TableError` if a cell is infinite; one that is missing, NaN in `matrix` (n, d), is not."""
+    infinite = np.isinf(matrix)
+    if infinite.any():
+        row, column = (int(index) for index in np.argwhere(infinite)[0])
+        raise TableError(
+            f"{what} must be finite or missing, but {labels[column]}, row {row} holds {matrix[row, column]} (such "
+            f"cells: {infinite.sum()}); drop or fill them"
+        )
 
 
 def refuse_single_row(what: str, rows: int) -> None:

@@ -1,14 +1,15 @@
 """What a table looks like apart from its rows, and whether another table looks the same."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from densiflow.errors import ArgumentError, TableError
-from densiflow.table.dtypes import numpy_dtype
+from densiflow.table.dtypes import holds_cells
 from densiflow.table.refusals import listed
 
 Container = Literal["numpy", "pandas", "polars", "arrow"]
+Label = str | int | float | bool
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,10 @@ class Schema:
     as in scikit-learn such columns have no names, but their ``labels`` are kept, compared and given back.
     ``dtypes`` are the container's own names of the column types.
 
+    What only columns that are not plain numbers have, None for the others: ``levels``, the labels of a column of text
+    or categories, whose cells are positions among them; ``formats``, how cells are spelled, such as "%d/%m/%Y" for
+    dates that are text; ``marks``, what stands for a missing cell ("null", "nan", "None" or "NA").
+
     >>> Schema(("a", "b"), ("int64", "float32"), "pandas").spoken
     ("column 'a'", "column 'b'")
     """
@@ -27,6 +32,14 @@ class Schema:
     dtypes: tuple[str, ...]
     container: Container
     labels: tuple[int, ...] | None = None
+    levels: tuple[tuple[Label, ...] | None, ...] = field(default=(), repr=False)
+    formats: tuple[str | None, ...] = field(default=(), repr=False)
+    marks: tuple[str | None, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("levels", "formats", "marks"):
+            if not getattr(self, name):
+                object.__setattr__(self, name, (None,) * len(self.dtypes))
 
     @property
     def width(self) -> int:
@@ -43,6 +56,25 @@ class Schema:
         """The columns as messages name them: ``column 'a'``, or ``column 3``."""
         return tuple(f"column {key!r}" for key in self.keys)
 
+    def only(self, positions: Sequence[int]) -> Self:
+        """The schema of some of the columns, in that order."""
+
+        def chosen(parts: tuple[Any, ...] | None) -> Any:
+            return None if parts is None else tuple(parts[i] for i in positions)
+
+        labels = self.labels if self.names is None else None
+        if self.names is None and labels is None and self.container != "numpy":
+            labels = tuple(range(self.width))
+        return type(self)(
+            chosen(self.names),
+            chosen(self.dtypes),
+            self.container,
+            chosen(labels),
+            chosen(self.levels),
+            chosen(self.formats),
+            chosen(self.marks),
+        )
+
     def to_state(self) -> dict[str, Any]:
         """The schema as plain values that JSON can hold."""
         return {
@@ -50,13 +82,19 @@ class Schema:
             "dtypes": list(self.dtypes),
             "container": self.container,
             "labels": None if self.labels is None else list(self.labels),
+            "levels": [None if levels is None else list(levels) for levels in self.levels],
+            "formats": list(self.formats),
+            "marks": list(self.marks),
         }
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Undo `to_state`; `ArgumentError` for what no table's schema says."""
         names, labels = (None if state[key] is None else tuple(state[key]) for key in ("names", "labels"))
-        schema = cls(names, tuple(state["dtypes"]), state["container"], labels)
+        # files of earlier versions hold numbers alone
+        levels = tuple(None if part is None else tuple(part) for part in state.get("levels", ()))
+        formats, marks = (tuple(state.get(key, ())) for key in ("formats", "marks"))
+        schema = cls(names, tuple(state["dtypes"]), state["container"], labels, levels, formats, marks)
         _check_schema(schema)
         return schema
 
@@ -65,22 +103,17 @@ def _check_schema(schema: Schema) -> None:
     """Raise `ArgumentError` unless a table could look like this."""
     if schema.container not in get_args(Container):
         raise ArgumentError(f"a container must be one of {listed(get_args(Container))}, got {schema.container!r}")
-    for dtype in schema.dtypes:
-        if not isinstance(dtype, str) or not _holds_numbers(dtype):
-            raise ArgumentError(f"a column type must be the name of a number's, got {dtype!r}")
+    for dtype, levels in zip(schema.dtypes, schema.levels, strict=False):
+        if not isinstance(dtype, str) or not (holds_cells(dtype) or levels is not None):
+            raise ArgumentError(f"a column type must be the name of one whose cells can be read, got {dtype!r}")
+    for name in ("levels", "formats", "marks"):
+        if len(getattr(schema, name)) != len(schema.dtypes):
+            raise ArgumentError(f"a schema of {schema.width} columns needs as many {name}, got {getattr(schema, name)}")
     for keys, kind in ((schema.names, str), (schema.labels, int)):
         if keys is not None and not all(isinstance(key, kind) for key in keys):
             raise ArgumentError(f"column names or labels must all be {kind.__name__}, got {listed(keys)}")
     if not schema.width or len(set(schema.keys)) != schema.width or len(schema.keys) != schema.width:
         raise ArgumentError(f"{schema.width} columns must have as many names, each its own, got {listed(schema.keys)}")
-
-
-def _holds_numbers(dtype: str) -> bool:
-    """Whether a table of this column type can be read: numbers, or Python objects that are numbers."""
-    try:
-        return numpy_dtype(dtype).kind in "iufO"
-    except (TypeError, ValueError):
-        return False
 
 
 def check_columns(schema: Schema, found: Schema, what: str) -> None:

@@ -1,8 +1,13 @@
-"""Kinds of columns: how the cells of one column become real numbers. An entry in `KINDS` registers one."""
+"""How the cells of one column become what a flow sees.
 
-from densiflow.table.columns.base import Column as Column
+A `Column` is points of mass, perhaps a missing mark, and perhaps a value: a scale, and perhaps a grid. An entry in
+`SCALES` registers a scale.
+"""
+
+from densiflow.table.columns.base import Scale as Scale
+from densiflow.table.columns.column import Column as Column
+from densiflow.table.columns.grid import Grid as Grid
 from densiflow.table.columns.real import Real as Real
+from densiflow.table.columns.scales import SCALES as SCALES
 
-KINDS: dict[str, type[Column]] = {"real": Real}
-
-__all__ = ["KINDS", "Column", "Real"]
+__all__ = ["SCALES", "Column", "Grid", "Real", "Scale"]

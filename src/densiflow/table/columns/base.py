@@ -1,4 +1,4 @@
-"""The interface of a column: cells <-> real numbers, with the volume that the way there takes."""
+"""The interface of a scale: numbers <-> the real line, with the volume that the way there takes."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 
-class Column(ABC):
-    r"""A fitted map between the cells of one column and the real line, in float64 on the host.
+class Scale(ABC):
+    r"""A fitted increasing map between the numbers of one column and the real line, in float64 on the host.
 
     .. math:: y = g(\mathrm{value}), \qquad \text{log\_volume} = \log\left|\frac{dy}{d\,\mathrm{value}}\right|
 
-    Adding ``log_volume`` to the log density of y gives the density per unit of the column. Shapes: every array is
-    (n,).
+    Over the training rows y is near a standard normal's. Adding ``log_volume`` to the log density of y gives the
+    density per unit of the column. Shapes: every array is (n,).
     """
 
     kind: ClassVar[str]
@@ -28,11 +28,15 @@ class Column(ABC):
 
     @abstractmethod
     def encode(self, values: Floats) -> tuple[Floats, Floats]:
-        """Cells to real numbers: ``(y, log_volume)``."""
+        """Numbers to the real line: ``(y, log_volume)``."""
 
     @abstractmethod
     def decode(self, y: Floats) -> Floats:
-        """Real numbers to cells, finite for every finite y."""
+        """The real line to numbers, finite for every finite y."""
+
+    def support(self) -> tuple[float, float]:
+        """Between which numbers y is defined."""
+        return -np.inf, np.inf
 
     @abstractmethod
     def to_state(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The kind "real": any number, linear where the data are and logarithmic far out."""
+"""The scale "real": any number, linear where the data are and logarithmic far out."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -7,14 +7,14 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from densiflow.errors import ArgumentError
-from densiflow.table.columns.base import Column, Floats
+from densiflow.table.columns.base import Floats, Scale
 
 LARGEST = float(np.finfo(np.float64).max)
 
 
 @final
 @dataclass(frozen=True)
-class Real(Column):
+class Real(Scale):
     r"""Standardise a column, and bend what lies far out onto a logarithmic scale.
 
     .. math:: u = \frac{\mathrm{value} - \text{shift}}{\text{scale}}, \qquad y = c \, \operatorname{asinh}(u / c)

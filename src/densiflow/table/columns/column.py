@@ -1,0 +1,257 @@
+"""One fitted column: points of mass, a missing mark, a value with its scale and grid, or some of these."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densiflow.errors import ArgumentError
+from densiflow.table.columns.base import Floats, Scale
+from densiflow.table.columns.cells import Cells
+from densiflow.table.columns.grid import Grid
+from densiflow.table.columns.real import LARGEST, Real
+from densiflow.table.columns.scales import scale_from_state, scale_to_state
+from densiflow.table.refusals import listed
+
+IMPOSSIBLE = -1.0  # the state of a cell that has no mass
+KIND_OF_OLD_FILES = "real"
+
+
+class _Plain(float):
+    """A number that shows without the rounding of its last digits."""
+
+    def __repr__(self) -> str:
+        return f"{self:.12g}"
+
+
+@final
+@dataclass(frozen=True)
+class Column:
+    r"""Cells to a state and a value, as far as the column has them.
+
+    .. math:: \log p(\text{cell}) = \log P(\text{state}) + \log p(y \mid \text{state} = 0) + \text{log\_volume}
+
+    State 0 is a value, where there is a ``scale``; then come the ``points``, single numbers that have mass; last, with
+    ``is_missing``, the missing mark. A column with a single state has no state variable. A value between ``low`` and
+    ``high`` is y on its scale, and then log_volume is the scale's; with ``is_cell`` it is the cell of its ``grid``
+    (y, and the edges of the cell), which has mass, and then log_volume is 0. Cells tile the line without the points.
+    What is nothing of all that is impossible: state -1, log_volume -inf.
+
+    ``seen`` are the least and the greatest number seen: `snapped` keeps within them. With ``is_strict`` numbers beside
+    the grid are impossible; else they count as the nearest on it.
+
+    Shapes: ``values, log_volume`` (n,), ``x`` (n, width), float64.
+
+    >>> column = Column("positive", points=(0.0,), is_missing=True, scale=Real(5.0, 2.0))
+    >>> x, log_volume = column.encode(np.array([5.0, 0.0, np.nan]))
+    >>> x.tolist(), log_volume.round(4).tolist()
+    ([[0.0, 0.0], [1.0, 0.0], [2.0, 0.0]], [-0.6931, 0.0, 0.0])
+    >>> column.decode(x)
+    array([ 5.,  0., nan])
+    """
+
+    kind: str
+    points: tuple[float, ...] = ()
+    is_missing: bool = False
+    scale: Scale | None = None
+    grid: Grid | None = None
+    is_cell: bool = False
+    is_strict: bool = False
+    low: float = -np.inf
+    high: float = np.inf
+    seen: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        rises = all(a < b for a, b in zip(self.points, self.points[1:], strict=False))
+        if not rises or not np.isfinite(self.points).all():
+            raise ArgumentError(f"a column's points must be finite numbers in rising order, got {self.points}")
+        if not self.low < self.high and self.scale is not None:
+            raise ArgumentError(f"a column's low end must be below its high end, got {self.low} and {self.high}")
+        if self.is_cell and (self.grid is None or self.scale is None):
+            raise ArgumentError("a column of cells needs a scale and a grid")
+
+    @property
+    def states(self) -> int:
+        """How many states there are, the value's included."""
+        return (self.scale is not None) + len(self.points) + self.is_missing
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is anything to choose."""
+        return self.states > 1
+
+    @property
+    def width(self) -> int:
+        """Columns of x."""
+        return self.has_state + (0 if self.scale is None else 3 if self.is_cell else 1)
+
+    def encode(self, values: Floats) -> tuple[Floats, Floats]:
+        """Cells (n,) to ``(x, log_volume)``."""
+        state = self._state(values)
+        log_volume = np.where(state == IMPOSSIBLE, -np.inf, 0.0)
+        x = np.zeros((len(values), self.width))
+        if self.scale is not None:
+            present = np.flatnonzero(state == 0)
+            value, volume = self._value(values[present])
+            x[present, int(self.has_state) :] = value
+            log_volume[present] = volume
+            state[present] = np.where(volume == -np.inf, IMPOSSIBLE, 0.0)
+        if self.has_state:
+            x[:, 0] = state
+        return x, log_volume
+
+    def decode(self, x: Floats) -> Floats:
+        """X (n, width) to cells (n,): on the grid, between low and high; NaN for a missing or an impossible one."""
+        if not self.has_state:
+            return self._numbers(x[:, 0]) if self.scale is not None else np.full(len(x), self._labels[0])
+        state = np.rint(x[:, 0]).astype(np.int64)
+        values = self._labels[np.where((state < 0) | (state >= self.states), len(self._labels) - 1, state)]
+        if self.scale is not None:
+            present = state == 0
+            values[present] = self._numbers(x[present, 1])
+        return values
+
+    def snapped(self, y: Floats) -> Floats:
+        """What x holds (n, 1 or 3) for y drawn (n,): inside what was seen, and with its cell where there are cells."""
+        assert self.scale is not None
+        if self.seen is not None:
+            y = np.clip(y, *self._seen_y)
+        if not self.is_cell:
+            return y[:, None]
+        return self._cells.of(self._cells.index(self._decoded(y), self.seen))
+
+    @property
+    def meaning(self) -> str:
+        """What the number of this column is."""
+        if self.scale is None:
+            return "mass"
+        if self.is_cell:
+            return f"mass of a cell of width {self.grid}"
+        density = "density" if self.grid is None else f"density, rounded to steps of {self.grid}"
+        parts = [f"mass at {len(self.points)} points"] * bool(self.points) + ["mass of missing"] * self.is_missing
+        return ", ".join([*parts, density + " elsewhere" * bool(parts)])
+
+    def described(self, levels: Sequence[Any] | None = None) -> str:
+        """The kind, and what else there is to say, in one line; ``levels`` are the labels of a column of labels."""
+        parts = [self.kind]
+        if levels is not None:
+            parts.append(f"{len(levels)} levels: {listed(levels)}")
+        elif self.points:
+            parts.append(
+                f"points {', '.join(f'{point:.12g}' for point in self.points[:8])}{', ...' * (self.points[8:] != ())}"
+            )
+        if self.scale is not None and (np.isfinite(self.low) or np.isfinite(self.high)):
+            parts.append(f"from {self.low:.12g} to {self.high:.12g}")
+        if self.seen is not None:
+            parts.append(f"seen from {self.seen[0]:.12g} to {self.seen[1]:.12g}")
+        if self.grid is not None:
+            parts.append(f"steps of {self.grid}")
+        if self.is_missing:
+            parts.append("missing cells")
+        return ", ".join(parts)
+
+    # parts
+
+    def _state(self, values: Floats) -> Floats:
+        """0 for a value, 1, 2, ... for the points, then missing; without a scale they begin at 0."""
+        first = int(self.scale is not None)
+        possible = 0.0 if self.scale is not None else IMPOSSIBLE
+        state = np.full(len(values), possible)
+        if self.points:
+            points = np.asarray(self.points)
+            place = np.minimum(np.searchsorted(points, values), len(points) - 1)
+            state = np.where(points[place] == values, place + first, state)
+        return np.where(np.isnan(values), self.states - 1 if self.is_missing else IMPOSSIBLE, state).astype(np.float64)
+
+    def _value(self, values: Floats) -> tuple[Floats, Floats]:
+        """X of values that are no points, and their log_volume; -inf for what has no mass."""
+        assert self.scale is not None
+        bottom, top = self.scale.support()
+        possible = (values >= self.low) & (values <= self.high)
+        if self.grid is not None and self.is_strict:
+            possible &= self.grid.holds(values)
+        inside = np.clip(values, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
+        if not self.is_cell:
+            y, volume = self.scale.encode(inside)
+            return y[:, None], np.where(possible, volume, -np.inf)
+        assert self.grid is not None
+        index = self.grid.nearest(inside)
+        x = self._cells.of(index)
+        possible &= self._cells.holds(index) & (np.abs(x[:, 0]) < self._cells.FAR)
+        return np.where(possible[:, None], x, 0.0), np.where(possible, 0.0, -np.inf)
+
+    def _numbers(self, y: Floats) -> Floats:
+        """The numbers at y, on the grid and between the ends."""
+        values = self._decoded(y)
+        if self.grid is not None:
+            values = self.grid.value(self.grid.nearest(values))
+            low, high = self._ends
+            return np.clip(values, low, high)
+        return np.clip(values, self.low, self.high)
+
+    def _decoded(self, y: Floats) -> Floats:
+        assert self.scale is not None
+        return np.clip(self.scale.decode(y), max(self.low, -LARGEST), min(self.high, LARGEST))
+
+    @cached_property
+    def _labels(self) -> Floats:
+        """The number of each state: NaN for a value's, for missing and, last, for what is impossible."""
+        first = [np.nan] if self.scale is not None else []
+        return np.array([*first, *self.points, *[np.nan] * self.is_missing, np.nan])
+
+    @cached_property
+    def _cells(self) -> Cells:
+        assert self.grid is not None
+        assert self.scale is not None
+        return Cells(self.grid, self.scale, self.points, self.low, self.high)
+
+    @cached_property
+    def _ends(self) -> tuple[float, float]:
+        """The outermost numbers of the grid between low and high."""
+        assert self.grid is not None
+        return self.grid.ends(self.low, self.high)
+
+    @cached_property
+    def _seen_y(self) -> NDArray[np.float64]:
+        assert self.scale is not None
+        assert self.seen is not None
+        bottom, top = self.scale.support()
+        ends = np.clip(np.asarray(self.seen), np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
+        return self.scale.encode(ends)[0]
+
+    # the model file
+
+    def to_state(self) -> dict[str, Any]:
+        """The constants as plain values that JSON can hold; infinite ends are None."""
+        return {
+            "points": list(self.points),
+            "is_missing": self.is_missing,
+            "scale": None if self.scale is None else scale_to_state(self.scale),
+            "grid": None if self.grid is None else self.grid.to_state(),
+            "is_cell": self.is_cell,
+            "is_strict": self.is_strict,
+            "low": float(self.low) if np.isfinite(self.low) else None,
+            "high": float(self.high) if np.isfinite(self.high) else None,
+            "seen": None if self.seen is None else list(self.seen),
+        }
+
+    @classmethod
+    def from_state(cls, kind: str, state: Mapping[str, Any]) -> Self:
+        """Undo `to_state`; the state of an earlier version's file is that of its scale."""
+        if kind == KIND_OF_OLD_FILES and "shift" in state:
+            return cls(kind, scale=Real.from_state(state))
+        return cls(
+            kind,
+            tuple(float(point) for point in state["points"]),
+            bool(state["is_missing"]),
+            None if state["scale"] is None else scale_from_state(state["scale"]),
+            None if state["grid"] is None else Grid.from_state(state["grid"]),
+            bool(state["is_cell"]),
+            bool(state["is_strict"]),
+            -np.inf if state["low"] is None else float(state["low"]),
+            np.inf if state["high"] is None else float(state["high"]),
+            None if state["seen"] is None else (float(state["seen"][0]), float(state["seen"][1])),
+        )
