@@ -51,7 +51,7 @@ class MixtureCDF(ScalarMap):
         check_count("components", self.components, 1)
 
     def to_base(self, x: Array, theta: Array) -> tuple[Array, Array]:
-        log_w, mean, log_s = self._mixture(theta)
+        log_w, mean, log_s = self.mixture(theta)
         u = (x[..., None] - mean) * jnp.exp(-log_s)
         lower = logsumexp(log_w + gaussian.log_cdf(u), axis=-1)
         upper = logsumexp(log_w + gaussian.log_cdf(-u), axis=-1)
@@ -60,7 +60,7 @@ class MixtureCDF(ScalarMap):
         return sign * inward, _log_slope(sign[..., None] * u, inward, log_w, log_s)
 
     def to_data(self, z: Array, theta: Array) -> tuple[Array, Array]:
-        log_w, mean, log_s = self._mixture(theta)
+        log_w, mean, log_s = self.mixture(theta)
         sign = jnp.where(z < 0, 1, -1).astype(z.dtype)
         inward = sign * z
         level = gaussian.log_cdf(inward)
@@ -78,7 +78,7 @@ class MixtureCDF(ScalarMap):
         x = increasing_root(excess, low - spare, high + spare)
         return x, -_log_slope(inward_of(x), inward, log_w, log_s)
 
-    def _mixture(self, theta: Array) -> tuple[Array, Array, Array]:
+    def mixture(self, theta: Array) -> tuple[Array, Array, Array]:
         """The log weights, means and log scales, each (..., components)."""
         logits, mean, a = (theta[..., k * self.components : (k + 1) * self.components] for k in range(3))
         return jax.nn.log_softmax(logits), mean, BOUND * jnp.tanh(a / BOUND)
