@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from typing import Self, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
-from densiflow import gaussian
+from densiflow import gaussian, native
 from densiflow.bases.base import Base
 from densiflow.bijections.autoregressive import Autoregressive
 from densiflow.networks.conditioner import saying
@@ -77,7 +76,7 @@ class AutoregressiveMixture(Base):
         return jnp.where(beyond, -jnp.inf, jnp.sum(gaussian.log_density(normal)) + log_det)
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
-        normal = jax.random.normal(key, (self.dim,), dtype_of(self.layer))
+        normal = native.normal(key, self.dim, dtype_of(self.layer))
         return self.layer.to_data(normal, context)[0]
 
     @classmethod

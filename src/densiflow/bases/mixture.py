@@ -10,7 +10,7 @@ from jax import Array, lax
 from jax.scipy.special import logsumexp
 from jax.typing import DTypeLike
 
-from densiflow import gaussian
+from densiflow import gaussian, native
 from densiflow.arguments import check_count
 from densiflow.bases.base import Base
 from densiflow.precision import float_dtype
@@ -63,7 +63,7 @@ class Mixture(Base):
         return logsumexp(jax.nn.log_softmax(self.logits) + jnp.sum(columns, axis=-1))
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
-        normal = jax.random.normal(key, (self.dim,), self.means.dtype)
+        normal = native.normal(key, self.dim, self.means.dtype)
         column = MixtureCDF(self.components)
 
         def draw(logits: Array, numbers: tuple[Array, Array, Array]) -> tuple[Array, Array]:

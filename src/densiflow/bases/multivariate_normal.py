@@ -4,7 +4,6 @@ import math
 from typing import Self, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -12,6 +11,7 @@ from jax.scipy.linalg import solve_triangular
 from jax.typing import DTypeLike
 from numpy.typing import ArrayLike, NDArray
 
+from densiflow import native
 from densiflow.bases.base import Base
 from densiflow.errors import ArgumentError, ShapeError
 from densiflow.fixed import Fixed
@@ -66,7 +66,7 @@ class MultivariateNormal(Base):
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
         mean = self.mean.value
-        return mean + self.factor.value @ jax.random.normal(key, (self.dim,), mean.dtype)
+        return mean + self.factor.value @ native.normal(key, self.dim, mean.dtype)
 
     @classmethod
     def examples(cls, key: Array) -> dict[str, Self]:

@@ -4,13 +4,13 @@ import math
 from typing import Self, final
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 from numpy.typing import ArrayLike
 
+from densiflow import native
 from densiflow.bases.base import Base
 from densiflow.errors import ArgumentError, ShapeError
 from densiflow.fixed import Fixed
@@ -67,7 +67,7 @@ class Normal(Base):
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
         mean = self.mean.value
-        return mean + jnp.exp(self.log_scale.value) * jax.random.normal(key, (self.dim,), mean.dtype)
+        return mean + jnp.exp(self.log_scale.value) * native.normal(key, self.dim, mean.dtype)
 
     @classmethod
     def examples(cls, key: Array) -> dict[str, Self]:

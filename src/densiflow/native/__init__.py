@@ -5,6 +5,7 @@ they know run through them on the CPU; everything else, and every machine withou
 same numbers to rounding. ``DENSIFLOW_NATIVE=0`` leaves them alone.
 """
 
+from densiflow.native.draws import normal
 from densiflow.native.layer import Layers, Pure, all_to_base, all_to_data, to_base, to_data
 from densiflow.native.library import available, derivatives, gradients_only
 from densiflow.native.optimiser import Columns, adam
@@ -19,6 +20,7 @@ __all__ = [
     "available",
     "derivatives",
     "gradients_only",
+    "normal",
     "to_base",
     "to_data",
 ]

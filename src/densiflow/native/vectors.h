@@ -98,6 +98,12 @@ inline Vector logarithm(Vector x) {
   return x == x ? log : x;
 }
 
+// The same number, which no sum that it is part of may take before it was rounded (as a fused multiply-add does).
+inline Vector rounded(Vector v) {
+  asm("" : "+m"(v));
+  return v;
+}
+
 inline Vector square_root(Vector v) {
   for (int i = 0; i < LANES; ++i) v[i] = std::sqrt(v[i]);
   return v;
