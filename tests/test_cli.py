@@ -99,7 +99,6 @@ def test_info_says_what_the_file_holds(folder, capsys):
 MISTAKES = {
     "no such command": (["forecast"], ["forecast"]),
     "option missing": (["fit", "ROWS"], ["--model"]),
-    "report is not there yet": (["report", "PLAIN", "ROWS"], ["report"]),
     "resume is not there yet": (["fit", "ROWS", "--model", "OUT", "--resume"], ["--resume"]),
     "no file": (["fit", "nowhere.csv", "--model", "OUT"], ["no file", "nowhere.csv"]),
     "no model": (["info", "nowhere"], ["no file", "nowhere"]),

@@ -1,6 +1,7 @@
-"""The command line: ``densiflow demo``, ``fit``, ``score``, ``sample``, ``info``. One command a file.
+"""The command line: ``densiflow demo``, ``fit``, ``score``, ``sample``, ``report``, ``plot``, ``info``.
 
-Results go to stdout, progress to stderr. A user's mistake is one line on stderr and exit code 2.
+One command a file. Results go to stdout, progress to stderr. A user's mistake is one line on stderr and exit code
+2.
 """
 
 import sys
@@ -8,7 +9,7 @@ from collections.abc import Sequence
 
 import typer
 
-from densiflow.cli import demo, fit, info, sample, score
+from densiflow.cli import demo, fit, info, plot, report, sample, score
 from densiflow.errors import DensiflowError
 
 MISTAKE = 2
@@ -24,6 +25,8 @@ app.command("demo")(demo.demo)
 app.command("fit")(fit.fit)
 app.command("score")(score.score)
 app.command("sample")(sample.sample)
+app.command("report")(report.report)
+app.command("plot")(plot.plot)
 app.command("info")(info.info)
 
 

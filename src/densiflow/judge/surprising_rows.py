@@ -1,0 +1,75 @@
+"""The rows that a model finds least likely, and the columns that make them so."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densiflow.arguments import check_count
+from densiflow.errors import ArgumentError
+from densiflow.judge.abilities import column_scores, given, names_of
+from densiflow.judge.columns import columns_of, height, take
+
+Floats = NDArray[Any]
+
+BLAMED = 3  # columns named with a row
+
+
+@final
+@dataclass(frozen=True)
+class SurprisingRow:
+    """One row: its place in the table (from 0), its log density, its cells, and the columns to blame.
+
+    ``blamed`` pairs column names with how many nats the column lies below that column's median, largest first; empty
+    where the model can't say.
+    """
+
+    place: int
+    nats: float
+    cells: dict[str, str]
+    blamed: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        reasons = ", ".join(f"{name} = {self.cells[name]} ({-below:.1f})" for name, below in self.blamed)
+        return f"row {self.place}: {self.nats:.2f} nats" + (f"; {reasons}" if reasons else "")
+
+
+def surprising_rows(model: Any, X: Any, *, context: Any = None, most: int = 10) -> list[SurprisingRow]:
+    r"""The rows of smallest log density, each with the columns whose share of it is lowest.
+
+    .. math:: \log p(\text{row}) = \sum_j \log p(\text{column}_j \mid \text{earlier columns}), \qquad
+              b_{ij} = \operatorname{median}_k \log p_{kj} - \log p_{ij}
+
+    Raises as ``model.score_samples`` does, and `ArgumentError` for ``most`` below 1. Columns are blamed where the
+    model has ``column_scores``.
+    """
+    check_count("most", most, 1)
+    nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
+    order = np.argsort(nats, kind="stable")[:most]
+    names = names_of(model, 0)
+    try:
+        scores: Floats | None = column_scores(model, X, context=context)
+    except ArgumentError:
+        scores = None
+    columns = columns_of(take(X, order))
+    names = [cells.name for cells in columns]
+    found = []
+    for k, place in enumerate(order):
+        cells = {column.name: column.shown(float(column.values[k])) for column in columns}
+        blamed = () if scores is None else _blamed(scores, int(place), names)
+        found.append(SurprisingRow(int(place), float(nats[place]), cells, blamed))
+    return found
+
+
+def share_impossible(model: Any, X: Any, *, context: Any = None) -> float:
+    """The share of rows that the model gives density zero."""
+    nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
+    return float(np.sum(~np.isfinite(nats)) / height(X))
+
+
+def _blamed(scores: Floats, place: int, names: list[str]) -> tuple[tuple[str, float], ...]:
+    """The columns of a row that lie lowest below their medians, and by how many nats."""
+    below = np.median(scores, axis=0) - scores[place]
+    order = np.argsort(-below, kind="stable")[:BLAMED]
+    return tuple((names[j], float(below[j])) for j in order if below[j] > 0)
