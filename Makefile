@@ -5,13 +5,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constr
 
 .PHONY: demo test laws check format oracles gallery bench clean
 
-demo: .venv/.runtime  ## the main job on the table shipped with the package
+demo: .venv/.kernels  ## the main job on the table shipped with the package
 	$(BIN)/densiflow demo --out demo
 
-test: check  ## lint, format, types, then every test
+test: check .venv/.kernels  ## lint, format, types, then every test
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-laws: .venv/.dev  ## the whole matrix of laws, of which `make test` tries a part
+laws: .venv/.dev .venv/.kernels  ## the whole matrix of laws, of which `make test` tries a part
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/test_laws.py tests/test_planted_faults.py --matrix full
 
 check: .venv/.dev
@@ -26,10 +26,10 @@ format: .venv/.dev
 oracles:  ## run other libraries for the golden values of the tests, each in an environment of its own
 	$(PYTHON) tests/oracles/make.py
 
-gallery: .venv/.runtime  ## every figure of docs/gallery, drawn anew by its script
+gallery: .venv/.kernels  ## every figure of docs/gallery, drawn anew by its script
 	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
-bench: .venv/.runtime  ## every measurement of benchmarks, written to benchmarks/results; about an hour
+bench: .venv/.kernels  ## every measurement of benchmarks, written to benchmarks/results; about an hour
 	$(BIN)/python benchmarks/flows.py --kind affine spline --case small power miniboone bsds300 mnist --record
 	@for name in compiling scoring commands ensembles curves; do echo "$$name"; $(BIN)/python benchmarks/$$name.py --record || exit 1; done
 
@@ -41,6 +41,10 @@ clean:
 	$(PYTHON) -m venv --clear .venv
 	$(PIP) pip hatchling editables
 	$(PIP) --no-build-isolation --editable .
+	touch $@
+
+# kernels of older sources would be left unused
+.venv/.kernels: .venv/.runtime $(wildcard src/densiflow/native/*.cc src/densiflow/native/*.h src/densiflow/native/build.py)
 	$(BIN)/python -m densiflow.native
 	touch $@
 

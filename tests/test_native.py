@@ -21,7 +21,7 @@ from kernel_checks import (
 )
 
 from densiflow import native
-from densiflow.errors import NativeBuildError
+from densiflow.errors import KernelsWarning, NativeBuildError
 from densiflow.native import build, library
 from densiflow.networks.masked_mlp import MaskedMLP
 from densiflow.scalars import Affine
@@ -274,6 +274,22 @@ def test_a_library_is_known_by_what_it_is_made_of(monkeypatch):
     assert build.library() == before
     monkeypatch.setattr(build, "_processor", lambda: "another")
     assert build.library() != before
+
+
+def test_a_library_made_of_something_else_is_not_passed_over_in_silence(monkeypatch, tmp_path):
+    """Said once, and nothing where there has never been one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library._loaded.cache_clear()
+    assert not native.available()
+    library._loaded.cache_clear()
+    build.library().parent.mkdir(parents=True)
+    build.library().with_name("made-000000000000000000000000.so").write_bytes(b"of other sources")
+    with pytest.warns(KernelsWarning, match=r"found in .* only others: .*run python -m densiflow\.native"):
+        assert not native.available()
+    assert not native.available()
+    monkeypatch.undo()
+    library._loaded.cache_clear()
+    assert native.available()
 
 
 def test_without_a_compiler_the_reason_is_said(monkeypatch, tmp_path):

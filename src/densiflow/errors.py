@@ -69,6 +69,10 @@ class NativeBuildError(DensiflowError, RuntimeError):
     """The native kernels could not be compiled or kept."""
 
 
+class KernelsWarning(UserWarning):
+    """Compiled kernels are there, but not those that this installation needs."""
+
+
 class TrainingWarning(UserWarning):
     """Training met something worth knowing and went on."""
 

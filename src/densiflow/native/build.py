@@ -17,6 +17,7 @@ from densiflow import user_cache
 from densiflow.errors import NativeBuildError
 
 HERE = Path(__file__).parent
+ANY = "made-*.so"  # libraries, of whatever they were made
 SOURCES = ("adam.cc", "made.cc", "normal.cc", "training.cc")
 HEADERS = ("affine.h", "network.h", "products.h", "spline.h", "threads.h", "vectors.h")
 _THIS_PROCESSOR = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
@@ -30,7 +31,7 @@ def library() -> Path:
     made_of = hashlib.sha256(repr((FLAGS, _processor(), jaxlib.version.__version__)).encode())
     for name in (*SOURCES, *HEADERS):
         made_of.update((HERE / name).read_bytes())
-    return user_cache.folder("native") / f"made-{made_of.hexdigest()[:24]}.so"
+    return user_cache.folder("native") / ANY.replace("*", made_of.hexdigest()[:24])
 
 
 def build() -> Path:

@@ -2,12 +2,14 @@
 
 import ctypes
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 
 import jax
 
+from densiflow.errors import KernelsWarning
 from densiflow.native import build
 
 TARGETS = (
@@ -39,10 +41,18 @@ def available() -> bool:
 
 @cache
 def _loaded() -> bool:
-    """Load the library and make it known to JAX, once."""
+    """Load the library and make it known to JAX, once; say so where only one of something else is there."""
+    path = build.library()
     try:
-        library = ctypes.CDLL(str(build.library()))
+        library = ctypes.CDLL(str(path))
     except OSError:
+        if any(path.parent.glob(build.ANY)):
+            warnings.warn(
+                f"expected kernels compiled from these sources, for this processor and this jaxlib, and found in "
+                f"{path.parent} only others: JAX computes alone; run python -m densiflow.native to compile them",
+                KernelsWarning,
+                stacklevel=2,
+            )
         return False
     for name in TARGETS:
         jax.ffi.register_ffi_target(f"densiflow_{name}", jax.ffi.pycapsule(getattr(library, name)), platform="cpu")
