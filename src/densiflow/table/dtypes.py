@@ -1,6 +1,5 @@
 """The column types of four libraries by the names they are saved under, and float64 back to numbers of each."""
 
-import re
 from typing import Any, Literal
 
 import numpy as np
@@ -51,20 +50,6 @@ def family(dtype: str) -> Family | None:
 def holds_cells(dtype: str) -> bool:
     """Whether cells of this type can be read without levels: numbers, booleans, instants, text that spells them."""
     return family(dtype) is not None or dtype.removesuffix("[pyarrow]").lower() in _FORMATTED
-
-
-def ticks_in_a_day(dtype: str) -> int:
-    """How finely a type of instants or times counts.
-
-    >>> [ticks_in_a_day(name) for name in ("date32[day]", "time32[s]", "datetime64[ns]", "Date", "Time")]
-    [1, 86400, 86400000000000, 1, 86400000000000]
-    """
-    plain = dtype.removesuffix("[pyarrow]").lower()
-    if plain in ("date", "date32[day]", "date64[ms]", "datetime64[d]"):
-        return 1
-    unit = re.search(r"(?:\[|')(s|ms|us|ns)\b", plain)
-    seconds = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-    return 86400 * seconds[unit[1] if unit else "ns"]
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

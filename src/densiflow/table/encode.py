@@ -9,7 +9,7 @@ from typing import Any, Self, final
 import numpy as np
 
 from densiflow.errors import ArgumentError, DensiflowWarning, TableError, UnregisteredClassError
-from densiflow.table import frames
+from densiflow.table import frames, words
 from densiflow.table.columns import Column
 from densiflow.table.columns.base import Floats
 from densiflow.table.kinds import IDENTIFIER, KINDS, fit_column
@@ -105,6 +105,10 @@ class Encoder:
         """What x holds (n, 1 or 3) for draws y (n,) of a value: inside what was seen, with the edges of its cell."""
         return self.columns[self.variables[variable].column].snapped(y)
 
+    def cells_seen(self, variable: int) -> Floats:
+        """(cells, 3): y of the middle and of the edges of every cell of a value, between the numbers seen."""
+        return self.columns[self.variables[variable].column].cells_seen
+
     @property
     def width(self) -> int:
         """Columns of x."""
@@ -129,13 +133,13 @@ class Encoder:
 
     @property
     def meanings(self) -> tuple[str, ...]:
-        """What the number of each column is: "density", "mass", ..."""
-        return tuple(column.meaning for column in self.columns)
+        """What the number of each column is: "density", "mass", "mass of a cell of width 0.01", ..."""
+        return tuple(words.meaning(column, self.schema, i) for i, column in enumerate(self.columns))
 
     @property
     def described(self) -> tuple[str, ...]:
-        """Each column's kind in one line, with its range, points, steps and levels."""
-        return tuple(column.described(levels) for column, levels in zip(self.columns, self.schema.levels, strict=True))
+        """Each column's kind in one line, with its levels, points, ends, range seen and steps."""
+        return tuple(words.described(column, self.schema, i) for i, column in enumerate(self.columns))
 
     @property
     def left_out(self) -> tuple[str | int, ...]:

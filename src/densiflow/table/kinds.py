@@ -58,6 +58,13 @@ def _identifier(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
 
 KINDS: dict[str, Fit] = {
     "real": fit_value,
+    "rounded": fit_value,
+    "positive": fit_value,
+    "bounded": fit_value,
+    "skewed": fit_value,
+    "count": fit_value,
+    "periodic": fit_value,
+    "date": fit_value,
     "category": _levels,
     "boolean": _levels,
     "constant": _constant,

@@ -18,6 +18,7 @@ ENDS = ("low", "high")
 # the options that each kind takes
 OPTIONS: dict[str, tuple[str, ...]] = {
     "real": (*ENDS, "step", "atoms"),
+    "rounded": (*ENDS, "step", "atoms"),
     "positive": (*ENDS, "step", "atoms"),
     "bounded": (*ENDS, "step", "atoms"),
     "skewed": (*ENDS, "step", "atoms"),

@@ -38,6 +38,16 @@ class Sample:
         except (TypeError, ValueError):
             return False
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether the column's type holds nothing but integers; instants are whole microseconds."""
+        if self.family in ("instant", "time of day", "duration"):
+            return True
+        try:
+            return self.family == "number" and numpy_dtype(self.dtype).kind in "iu"
+        except (TypeError, ValueError):
+            return False
+
     @cached_property
     def distinct(self) -> tuple[Floats, Floats]:
         """The different numbers in rising order, and the share of the weight that each holds."""
@@ -49,24 +59,27 @@ def sample_of(schema: Schema, i: int, cells: Floats, weight: Floats, looks: bool
     """The cells (n,) of column `i` and the rows' weights (n,)."""
     counts = weight > 0
     present = counts & ~np.isnan(cells)
-    spelling = schema.formats[i]
-    if spelling is None or spelling == "int":
-        kind = family(schema.dtypes[i])
-    else:
-        kind = "time of day" if spelled.is_time(spelling) else "instant"
-    if schema.levels[i] is not None:
-        kind = "boolean" if _are_booleans(schema.levels[i]) else None
     return Sample(
         schema.spoken[i],
         schema.keys[i],
         schema.dtypes[i],
-        kind,
+        family_of(schema, i),
         schema.levels[i],
         cells[present],
         weight[present],
         bool((counts & np.isnan(cells)).any()),
         looks,
     )
+
+
+def family_of(schema: Schema, i: int) -> str | None:
+    """What the cells of column `i` are, as `dtypes.family`, text that spells instants considered."""
+    if schema.levels[i] is not None:
+        return "boolean" if _are_booleans(schema.levels[i]) else None
+    spelling = schema.formats[i]
+    if spelling is None or spelling == "int":
+        return family(schema.dtypes[i])
+    return "time of day" if spelled.is_time(spelling) else "instant"
 
 
 def _are_booleans(levels: tuple[Label, ...] | None) -> bool:

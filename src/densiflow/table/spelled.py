@@ -13,15 +13,19 @@ EPOCH = datetime.datetime(1970, 1, 1)
 MICROSECOND = datetime.timedelta(microseconds=1)
 FEWEST = 2  # different texts: a single one is a label
 
-_DATES = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%Y%m%d")
+# "%-d" and "%-m" are days and months without a zero in front
+_DATES = (
+    *("%Y-%m-%d", "%d/%m/%Y", "%-d/%-m/%Y", "%m/%d/%Y", "%-m/%-d/%Y"),
+    *("%d.%m.%Y", "%-d.%-m.%Y", "%Y/%m/%d", "%d-%m-%Y"),
+)
 _TIMES = ("%H:%M:%S", "%H:%M", "%H:%M:%S.%f")
 OBJECTS = {"object:date": datetime.date, "object:datetime": datetime.datetime, "object:time": datetime.time}
 
 
 def _formats() -> Iterator[str]:
-    yield from _DATES[:-1]
+    yield from _DATES
     yield from _TIMES
-    for date in _DATES[:-1]:
+    for date in _DATES:
         for time in _TIMES:
             yield f"{date} {time}"
             yield f"{date}T{time}"
@@ -63,14 +67,37 @@ def spelled(values: Floats, spelling: str) -> list[Any]:
 
 def is_time(spelling: str) -> bool:
     """Whether the format has no date."""
-    return spelling == "object:time" or ("%H" in spelling and "%d" not in spelling)
+    return spelling == "object:time" or ("%H" in spelling and "%Y" not in spelling)
 
 
-def ticks_in_a_day(spelling: str) -> int:
-    """How finely the format counts."""
-    if spelling in ("object:time", "object:datetime", "iso") or "%f" in spelling:
-        return 86_400_000_000
-    return 86400 if "%S" in spelling else 1440 if "%M" in spelling else 1
+def told(value: float, family: str | None) -> str:
+    """A number of a column as a person reads it: an instant as such, a time of day as hours and minutes.
+
+    >>> told(0.1 + 0.2, "number"), told(86_400e6, "instant"), told(3_600e6, "time of day")
+    ('0.3', '1970-01-02', '01:00:00')
+    """
+    if family not in ("instant", "time of day", "duration") or not np.isfinite(value):
+        return f"{value:.12g}"
+    if family == "instant":
+        instant = EPOCH + datetime.timedelta(microseconds=value)
+        return instant.isoformat(" ").removesuffix(" 00:00:00")
+    if family == "duration":
+        return str(datetime.timedelta(microseconds=value))
+    return (EPOCH + datetime.timedelta(microseconds=value)).time().isoformat()
+
+
+def told_step(value: float, family: str | None) -> str:
+    """A width as a person reads it.
+
+    >>> told_step(60e6, "time of day"), told_step(0.01, "number")
+    ('1 minute', '0.01')
+    """
+    if family not in ("instant", "time of day", "duration"):
+        return f"{value:.12g}"
+    for name, unit in (("day", 86_400e6), ("hour", 3_600e6), ("minute", 60e6), ("second", 1e6), ("microsecond", 1.0)):
+        if value >= unit and value % unit == 0:
+            return f"{value / unit:.12g} {name}{'s' * (value != unit)}"
+    return f"{value:.12g} microseconds"
 
 
 def is_instant(cell: Any) -> bool:
@@ -105,7 +132,7 @@ def _microseconds(text: Any, spelling: str) -> float:
     try:
         if spelling == "iso" or spelling.startswith("object"):
             return _since(datetime.datetime.fromisoformat(text))
-        instant = datetime.datetime.strptime(text, spelling)
+        instant = datetime.datetime.strptime(text, spelling.replace("%-", "%"))
     except ValueError:
         return np.nan
     return _since(instant.time() if is_time(spelling) else instant)
@@ -121,4 +148,6 @@ def _spell(value: float, spelling: str) -> Any:
     if spelling in OBJECTS:
         parts = {"object:date": instant.date(), "object:time": instant.time(), "object:datetime": instant}
         return parts[spelling]
-    return instant.isoformat() if spelling == "iso" else instant.strftime(spelling)
+    if spelling == "iso":
+        return instant.isoformat()
+    return instant.strftime(spelling.replace("%-d", str(instant.day)).replace("%-m", str(instant.month)))

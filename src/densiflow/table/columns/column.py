@@ -1,6 +1,6 @@
 """One fitted column: points of mass, a missing mark, a value with its scale and grid, or some of these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self, final
@@ -14,17 +14,10 @@ from densiflow.table.columns.cells import Cells
 from densiflow.table.columns.grid import Grid
 from densiflow.table.columns.real import LARGEST, Real
 from densiflow.table.columns.scales import scale_from_state, scale_to_state
-from densiflow.table.refusals import listed
+from densiflow.table.columns.turn import Turn
 
 IMPOSSIBLE = -1.0  # the state of a cell that has no mass
 KIND_OF_OLD_FILES = "real"
-
-
-class _Plain(float):
-    """A number that shows without the rounding of its last digits."""
-
-    def __repr__(self) -> str:
-        return f"{self:.12g}"
 
 
 @final
@@ -41,7 +34,8 @@ class Column:
     What is nothing of all that is impossible: state -1, log_volume -inf.
 
     ``seen`` are the least and the greatest number seen: `snapped` keeps within them. With ``is_strict`` numbers beside
-    the grid are impossible; else they count as the nearest on it.
+    the grid are impossible; else they count as the nearest on it. A column with a ``turn`` is a circle: low, high and
+    seen are on the line it is opened to.
 
     Shapes: ``values, log_volume`` (n,), ``x`` (n, width), float64.
 
@@ -63,6 +57,7 @@ class Column:
     low: float = -np.inf
     high: float = np.inf
     seen: tuple[float, float] | None = None
+    turn: Turn | None = None
 
     def __post_init__(self) -> None:
         rises = all(a < b for a, b in zip(self.points, self.points[1:], strict=False))
@@ -123,36 +118,6 @@ class Column:
             return y[:, None]
         return self._cells.of(self._cells.index(self._decoded(y), self.seen))
 
-    @property
-    def meaning(self) -> str:
-        """What the number of this column is."""
-        if self.scale is None:
-            return "mass"
-        if self.is_cell:
-            return f"mass of a cell of width {self.grid}"
-        density = "density" if self.grid is None else f"density, rounded to steps of {self.grid}"
-        parts = [f"mass at {len(self.points)} points"] * bool(self.points) + ["mass of missing"] * self.is_missing
-        return ", ".join([*parts, density + " elsewhere" * bool(parts)])
-
-    def described(self, levels: Sequence[Any] | None = None) -> str:
-        """The kind, and what else there is to say, in one line; ``levels`` are the labels of a column of labels."""
-        parts = [self.kind]
-        if levels is not None:
-            parts.append(f"{len(levels)} levels: {listed(levels)}")
-        elif self.points:
-            parts.append(
-                f"points {', '.join(f'{point:.12g}' for point in self.points[:8])}{', ...' * (self.points[8:] != ())}"
-            )
-        if self.scale is not None and (np.isfinite(self.low) or np.isfinite(self.high)):
-            parts.append(f"from {self.low:.12g} to {self.high:.12g}")
-        if self.seen is not None:
-            parts.append(f"seen from {self.seen[0]:.12g} to {self.seen[1]:.12g}")
-        if self.grid is not None:
-            parts.append(f"steps of {self.grid}")
-        if self.is_missing:
-            parts.append("missing cells")
-        return ", ".join(parts)
-
     # parts
 
     def _state(self, values: Floats) -> Floats:
@@ -170,7 +135,9 @@ class Column:
         """X of values that are no points, and their log_volume; -inf for what has no mass."""
         assert self.scale is not None
         bottom, top = self.scale.support()
-        possible = (values >= self.low) & (values <= self.high)
+        on_circle = np.ones(len(values), bool) if self.turn is None else self.turn.holds(values)
+        values = values if self.turn is None else self.turn.opened(values, self.grid)
+        possible = on_circle & (values >= self.low) & (values <= self.high)
         if self.grid is not None and self.is_strict:
             possible &= self.grid.holds(values)
         inside = np.clip(values, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
@@ -186,11 +153,11 @@ class Column:
     def _numbers(self, y: Floats) -> Floats:
         """The numbers at y, on the grid and between the ends."""
         values = self._decoded(y)
+        low, high = (self.low, self.high) if self.grid is None else self._ends
         if self.grid is not None:
             values = self.grid.value(self.grid.nearest(values))
-            low, high = self._ends
-            return np.clip(values, low, high)
-        return np.clip(values, self.low, self.high)
+        values = np.clip(values, low, high)
+        return values if self.turn is None else self.turn.closed(values, self.grid)
 
     def _decoded(self, y: Floats) -> Floats:
         assert self.scale is not None
@@ -206,7 +173,9 @@ class Column:
     def _cells(self) -> Cells:
         assert self.grid is not None
         assert self.scale is not None
-        return Cells(self.grid, self.scale, self.points, self.low, self.high)
+        points = np.asarray(self.points, np.float64)
+        points = points if self.turn is None else self.turn.opened(points, self.grid)
+        return Cells(self.grid, self.scale, tuple(points.tolist()), self.low, self.high)
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
@@ -236,6 +205,7 @@ class Column:
             "low": float(self.low) if np.isfinite(self.low) else None,
             "high": float(self.high) if np.isfinite(self.high) else None,
             "seen": None if self.seen is None else list(self.seen),
+            "turn": None if self.turn is None else self.turn.to_state(),
         }
 
     @classmethod
@@ -254,4 +224,5 @@ class Column:
             -np.inf if state["low"] is None else float(state["low"]),
             np.inf if state["high"] is None else float(state["high"]),
             None if state["seen"] is None else (float(state["seen"][0]), float(state["seen"][1])),
+            None if state["turn"] is None else Turn.from_state(state["turn"]),
         )

@@ -6,9 +6,11 @@ from typing import Any
 from densiflow.errors import UnregisteredClassError
 from densiflow.table.columns.base import Scale
 from densiflow.table.columns.real import Real
+from densiflow.table.columns.skewed import Skewed
+from densiflow.table.columns.within import Within
 from densiflow.table.refusals import listed
 
-SCALES: dict[str, type[Scale]] = {"real": Real}
+SCALES: dict[str, type[Scale]] = {"real": Real, "within": Within, "skewed": Skewed}
 
 
 def scale_to_state(scale: Scale) -> dict[str, Any]:
