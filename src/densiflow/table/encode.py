@@ -87,12 +87,12 @@ class Encoder:
             start += column.width
         return x, log_volume
 
-    def decode(self, x: Floats) -> Floats:
-        """Real numbers to cells; NaN for a column that is left out."""
+    def decode(self, x: Floats, *, drawn: bool = False) -> Floats:
+        """Real numbers to cells; NaN for a column that is left out. With ``drawn`` cells keep within what was seen."""
         matrix = np.empty((len(x), self.schema.width))
         start = 0
         for i, column in enumerate(self.columns):
-            matrix[:, i] = column.decode(x[:, start : start + column.width])
+            matrix[:, i] = column.decode(x[:, start : start + column.width], drawn=drawn)
             start += column.width
         return matrix
 

@@ -14,6 +14,7 @@ from densiflow.table.sample import Sample
 from densiflow.table.shape import is_far_from_normal
 
 COARSE = 1e-3  # a grid whose cells are wider than that, in y, has cells with mass; else a density, rounded
+MOST_CELLS = 65_536
 MOST_LEVELS = 64  # numbers that each get a state
 ROWS_A_LEVEL = 50.0
 FEWEST_TO_FIT = 10.0  # numbers, for a scale
@@ -183,7 +184,7 @@ def _seen(
     kind: str, sample: Sample, turn: Turn | None, grid: Grid | None, spec: Mapping[str, Any]
 ) -> tuple[float, float] | None:
     """Between which numbers samples stay, where the column is more than real."""
-    if kind == "real" and (grid is None or not sample.looks):
+    if kind == "real" and grid is None:
         return None
     values = sample.values if turn is None else turn.opened(sample.values, grid)
     return float(values.min()), float(values.max())
@@ -216,9 +217,10 @@ def _with_cells(column: Column, values: Floats, weight: Floats, sample: Sample) 
     bottom, top = column.scale.support()
     edges = [np.clip(values + d, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf)) for d in (-half, half)]
     width = column.scale.encode(edges[1])[0] - column.scale.encode(edges[0])[0]
-    coarse = float(weight[width > COARSE].sum()) > 0.5 * float(weight.sum())
-    column = replace(column, is_cell=coarse)
+    few = column.seen is not None and (column.seen[1] - column.seen[0]) / column.grid.width < MOST_CELLS
+    column = replace(column, is_cell=few and float(weight[width > COARSE].sum()) > 0.5 * float(weight.sum()))
     x, log_volume = column.encode(sample.values)
+    assert column.grid is not None
     on_grid = column.grid.holds(sample.values) | np.isin(sample.values, column.points)
     kept = (column.decode(x) == sample.values) | ~on_grid | ~np.isfinite(log_volume)
     return column if kept.all() else replace(column, grid=None, is_cell=False, is_strict=False)

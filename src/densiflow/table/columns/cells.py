@@ -63,23 +63,32 @@ class Cells:
         above = np.where(upper > last, self.INFINITE, above)
         return np.stack([middle, below, above], axis=1)
 
+    def within(self, seen: tuple[float, float] | None) -> tuple[float, float]:
+        """The first and the last cell between two numbers, or the one after them where none is between."""
+        first, last = self.ends
+        if seen is None:
+            return first, last
+        least, greatest = (float(place) for place in self.grid.nearest(np.asarray(seen)))
+        lowest = max(first, float(self._next(np.array([least - 1.0]), 1)[0]))
+        highest = min(last, float(self._next(np.array([greatest + 1.0]), -1)[0]))
+        if lowest <= highest:
+            return lowest, highest
+        after, before = (float(self._next(np.array([end]), step)[0]) for end, step in ((greatest, 1), (least, -1)))
+        return (after, after) if after <= last else (before, before)
+
+    def between(self, seen: tuple[float, float]) -> Floats:
+        """Every cell between two numbers, rising (cells, 3), as `of` gives them."""
+        first, last = self.within(seen)
+        index = np.arange(first, last + 1)
+        return self.of(index[~np.isin(index, self.taken)])
+
     def index(self, values: Floats, seen: tuple[float, float] | None) -> Floats:
         """The places whose cells hold these numbers, as far as they lie within what was seen."""
         index = self.grid.nearest(values)
         lower, upper = self._next(index, -1), self._next(index, 1)
         is_low = values < (self.grid.value(lower) + self.grid.value(upper)) / 2
         index = np.where(np.isin(index, self.taken), np.where(is_low, lower, upper), index)
-        first, last = self.ends
-        if seen is not None:
-            least, greatest = self.grid.nearest(np.asarray(seen))
-            first, last = max(first, least), min(last, greatest)
-            if np.isfinite(first) and np.isin(first, self.taken):
-                first = float(self._next(np.array([first]), 1)[0])
-            if np.isfinite(last) and np.isin(last, self.taken):
-                last = float(self._next(np.array([last]), -1)[0])
-            if first > last:  # every number seen is a point
-                first, last = least, greatest
-        return np.clip(index, first, last)
+        return np.clip(index, *self.within(seen))
 
     def _edge(self, index: Floats, neighbour: Floats) -> Floats:
         """Y half way between two places."""

@@ -65,8 +65,8 @@ class Column:
             raise ArgumentError(f"a column's points must be finite numbers in rising order, got {self.points}")
         if not self.low < self.high and self.scale is not None:
             raise ArgumentError(f"a column's low end must be below its high end, got {self.low} and {self.high}")
-        if self.is_cell and (self.grid is None or self.scale is None):
-            raise ArgumentError("a column of cells needs a scale and a grid")
+        if self.is_cell and (self.grid is None or self.scale is None or self.seen is None):
+            raise ArgumentError("a column of cells needs a scale, a grid and the numbers seen")
 
     @property
     def states(self) -> int:
@@ -117,6 +117,13 @@ class Column:
         if not self.is_cell:
             return y[:, None]
         return self._cells.of(self._cells.index(self._decoded(y), self.seen))
+
+    @property
+    def cells_seen(self) -> Floats:
+        """Every cell between the numbers seen, rising: y of its number and of its edges (cells, 3)."""
+        assert self.is_cell
+        assert self.seen is not None
+        return self._cells.between(self.seen)
 
     # parts
 

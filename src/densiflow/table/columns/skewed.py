@@ -113,7 +113,8 @@ class Skewed(Scale):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
-        inner = {"real": Real, "within": Within}[state["inner"]["scale"]].from_state(state["inner"]["constants"])
+        kind: type[Real] | type[Within] = Within if state["inner"]["scale"] == Within.kind else Real
+        inner = kind.from_state(state["inner"]["constants"])
         return cls(inner, *(tuple(float(number) for number in state[key]) for key in ("knots", "scores", "slopes")))
 
     @classmethod
