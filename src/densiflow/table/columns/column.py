@@ -98,8 +98,13 @@ class Column:
             x[:, 0] = state
         return x, log_volume
 
-    def decode(self, x: Floats) -> Floats:
-        """X (n, width) to cells (n,): on the grid, between low and high; NaN for a missing or an impossible one."""
+    def decode(self, x: Floats, *, drawn: bool = False) -> Floats:
+        """x (n, width) to cells (n,): on the grid, between low and high; NaN for a missing or an impossible one.
+
+        With ``drawn`` also between the numbers seen.
+        """
+        if drawn and self.seen is not None and self.scale is not None and not self.is_cell:
+            x = np.concatenate([x[:, :-1], np.clip(x[:, -1:], *self._seen_y)], axis=1)
         if not self.has_state:
             return self._numbers(x[:, 0]) if self.scale is not None else np.full(len(x), self._labels[0])
         state = np.rint(x[:, 0]).astype(np.int64)
