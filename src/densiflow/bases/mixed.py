@@ -152,19 +152,22 @@ class Mixed(Base):
         return lower, upper
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
-        unknown = jnp.zeros(self.layout.count, bool)
-        return self.draw(key, jnp.zeros(self.dim, dtype_of(self.network)), unknown, context)[0]
+        unknown, none = jnp.zeros(self.layout.count, bool), jnp.full(self.layout.count, -1)
+        return self.draw(key, jnp.zeros(self.dim, dtype_of(self.network)), unknown, none, context)[0]
 
-    def draw(self, key: Array, z: Array, known: Array, context: Array | None = None) -> tuple[Array, Array]:
+    def draw(
+        self, key: Array, z: Array, known: Array, barred: Array, context: Array | None = None
+    ) -> tuple[Array, Array]:
         """Draw what is not known (V,), one variable after the other, each given those before it.
 
-        Returns the row (dim,) and the log probability of its known variables, each given those before it: the row's
-        importance weight, whose mean over draws is the probability of what is known.
+        ``barred`` (V,) is the level that a state may not take when it is drawn, -1 for none. Returns the row (dim,) and
+        the log probability of its known variables, each given those before it: the row's importance weight, whose mean
+        over draws is the probability of what is known.
         """
 
         def step(v: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             z, log_weight = carry
-            drawn, nats = self._one(v, self._parameters(z, context), jax.random.fold_in(key, v), z)
+            drawn, nats = self._one(v, self._parameters(z, context), jax.random.fold_in(key, v), z, barred[v])
             return jnp.where(known[v], z, self._put(z, v, drawn)), log_weight + jnp.where(known[v], nats, 0)
 
         known_numbers = jnp.repeat(known, self.layout.widths, total_repeat_length=self.dim)
@@ -245,15 +248,16 @@ class Mixed(Base):
 
     # one variable: what a row holds of it are three numbers, of which the last two count for one in cells
 
-    def _one(self, v: Array, parameters: Parameters, key: Array, z: Array) -> tuple[Array, Array]:
-        """A draw (3,) of variable v, and the log probability of what the row holds now."""
+    def _one(self, v: Array, parameters: Parameters, key: Array, z: Array, barred: Array) -> tuple[Array, Array]:
+        """A draw (3,) of variable v but not of the barred level, and the log probability of what the row holds now."""
         layout = self.layout
         slot = jnp.asarray(layout.slot)[v]
         nothing = jnp.zeros(3, z.dtype), jnp.zeros((), z.dtype)
         state, value = nothing, nothing
         if len(layout.states):
             log_p = parameters.states[slot]
-            level = jax.random.categorical(key, log_p).astype(z.dtype)
+            allowed = jnp.where(jnp.arange(len(log_p)) == barred, NOWHERE, log_p)
+            level = jax.random.categorical(key, allowed).astype(z.dtype)
             state = jnp.full(3, level), _log_probability(log_p, z[jnp.asarray(layout.place)[v]])
         if len(layout.values):
             log_w, mean, log_s = self.scalar.mixture(parameters.values[slot])

@@ -53,18 +53,18 @@ class StudentT(Base):
         self.tails = jnp.full(dim, tails, float_dtype(dtype))
         self.dim, self.context_dim = dim, 0
 
-    def _constants(self) -> tuple[Array, Array]:
+    def constants(self) -> tuple[Array, Array]:
         """The degrees of freedom, and the scales that make the variances one."""
         excess = MIDDLE * jnp.exp(BOUND * jnp.tanh(self.tails / BOUND))
         return excess + 2, jnp.sqrt(excess / (excess + 2))
 
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
-        nu, scale = self._constants()
+        nu, scale = self.constants()
         constant = _log_gamma_step(nu / 2) - 0.5 * jnp.log(jnp.pi * nu) - jnp.log(scale)
         return jnp.sum(constant - 0.5 * (nu + 1) * jnp.log1p((z / scale) ** 2 / nu))
 
     def sample(self, key: Array, context: Array | None = None) -> Array:
-        nu, scale = self._constants()
+        nu, scale = self.constants()
         radius_key, angle_key = jax.random.split(key)
         u = 1 - jax.random.uniform(radius_key, (self.dim,), nu.dtype)  # above 0, so that the radius is finite
         radius = jnp.sqrt(nu * jnp.expm1(-2 / nu * jnp.log(u)))

@@ -6,9 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Choices:
-    """The settings of a MAF, of its base and of its training.
+    """The settings of a flow, of its base and of its training.
 
-    ``degrees_of_freedom`` are those that a Student-t base starts with; None is a normal base.
+    ``degrees_of_freedom`` are those that a Student-t base starts with; None is the recipe's own base. ``flow`` is the
+    recipe, or "mixed": rows of states and numbers, one after the other.
     """
 
     degrees_of_freedom: float | None
@@ -17,6 +18,7 @@ class Choices:
     activation: str
     batch_size: int
     weight_decay: float
+    flow: str = "maf"
 
     def overruled(self, **given: Any) -> "Choices":
         """The same choices, except where something was given (is not None)."""
@@ -24,7 +26,7 @@ class Choices:
 
 
 def choose(rows: int, columns: int) -> Choices:
-    """Settings that did well on tables of that size.
+    """Settings of a MAF that did well on tables of that size.
 
     A Student-t base, and tanh, since its units are bounded: tables hold rows far from the others, which must not
     count as impossible, nor throw the columns after them farther out still. Small tables get small batches and
@@ -34,12 +36,33 @@ def choose(rows: int, columns: int) -> Choices:
     (128, 128)
     """
     width = 64 if rows < 2_000 else 128 if rows < 50_000 else 256
-    batch_size = 64 if rows < 2_000 else 128 if rows < 20_000 else 256 if rows < 200_000 else 512
     return Choices(
         degrees_of_freedom=10.0,
         layers=3 if columns == 1 else 10,
         hidden=(max(width, 4 * columns),) * 2,
         activation="tanh",
-        batch_size=batch_size,
+        batch_size=_batch_size(rows),
         weight_decay=1.0 if rows < 3_000 else 0.3 if rows < 50_000 else 0.03,
     )
+
+
+def choose_mixed(rows: int, variables: int) -> Choices:
+    """Settings of a model of mixed rows: one masked network of residual blocks for all variables.
+
+    >>> choose_mixed(rows=20_000, variables=14).hidden
+    (256,)
+    """
+    width = 64 if rows < 2_000 else 128 if rows < 8_000 else 256
+    return Choices(
+        degrees_of_freedom=None,
+        layers=2,
+        hidden=(max(width, 8 * variables),),
+        activation="silu",
+        batch_size=_batch_size(rows),
+        weight_decay=1.0 if rows < 3_000 else 0.3 if rows < 50_000 else 0.03,
+        flow="mixed",
+    )
+
+
+def _batch_size(rows: int) -> int:
+    return 64 if rows < 2_000 else 128 if rows < 20_000 else 256 if rows < 200_000 else 512

@@ -3,8 +3,6 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
-from inspect import signature
 from typing import Any, Self
 
 import jax
@@ -13,21 +11,23 @@ from jax.typing import DTypeLike
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from densiflow import precision, recipes
+from densiflow import precision
 from densiflow.arguments import check_count
-from densiflow.bases import StudentT
 from densiflow.ensemble import Ensemble
-from densiflow.errors import ArgumentError, ContextError, ModelFileError, ShapeError
-from densiflow.estimators.auto import Choices, choose
+from densiflow.errors import ArgumentError, ContextError, ShapeError
+from densiflow.estimators import conditioning, mixed_rows, parts, saved
+from densiflow.estimators.conditioning import Conditional, Marginal
+from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
+from densiflow.estimators.given import as_numbers, width_of
 from densiflow.estimators.pickling import packed, unpacked
 from densiflow.estimators.randomness import RandomState, key_of
+from densiflow.estimators.unfitted import choices_for, detects, dtype_to_fit, kinds_of, reads_kinds, unfitted
 from densiflow.flow import Flow
 from densiflow.rows import batch
 from densiflow.table import frames
 from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
-from densiflow.training import History
 from densiflow.training.fit_ensemble import fit_one_or_several
 from densiflow.training.options import Options
 from densiflow.training.rows import Rows, checked_fraction, checked_weight, split
@@ -117,66 +117,112 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Statistics come from the training rows alone. Ctrl-C keeps the best so far.
         """
         check_count("ensemble", self.ensemble, 1)
-        schema, matrix = frames.read(X)
+        mixed = reads_kinds(self.flow)
+        schema, matrix = frames.read(X, mixed=mixed)
         weight = checked_weight(sample_weight, len(matrix))
-        frames.check_fit(schema, matrix, weight)
+        detect = mixed and detects(schema, self.columns)
+        frames.check_fit(schema, matrix, weight, mixed=detect)
         context_schema, context_matrix = self._read_context(context, len(matrix))
         rng_key, flow_key = jax.random.split(key_of(self.random_state))
         rng = np.random.default_rng(np.asarray(jax.random.key_data(rng_key)))
         validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
         train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
-        encoders = [Encoder.fit(schema, train.x, train.weight, self.columns)]
+        encoder, given = Encoder.fit(schema, train.x, train.weight, kinds_of(self.columns), detect=detect), None
         if context_schema is not None and train.context is not None:
-            encoders.append(Encoder.fit(context_schema, train.context, train.weight))
-        choices = self._choices(len(train), schema.width)
+            given = Encoder.fit(context_schema, train.context, train.weight, detect=detects(context_schema, None))
+        choices = choices_for(self, len(train), encoder)
         options = Options(
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
         )
-        with self._precision(self._dtype_to_fit()):
+        with self._precision(dtype_to_fit(self)):
             keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
-            context_dim = sum(len(e.columns) for e in encoders[1:])
-            flows = [self._unfitted(key, schema.width, context_dim, choices) for key in keys]
-            held = None if held is None else _encoded(held, encoders)
-            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoders), held, options)
+            flows = [unfitted(self, key, encoder, width_of(given), choices) for key in keys]
+            held = None if held is None else _encoded(held, encoder, given)
+            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoder, given), held, options)
         # only now, so that a fit that fails leaves the estimator as it was
         self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
-        self.encoder_, self.context_encoder_ = encoders[0], encoders[1] if encoders[1:] else None
-        self._remember_features(schema)
+        self.encoder_, self.context_encoder_ = encoder, given
+        remember_features(self, schema)
         return self
 
     def score_samples(self, X: Any, *, context: Any = None) -> Floats:
         """(n,) log densities of rows, nats, in the units of `X`."""
         check_fitted(self)
-        x, log_volume = self.encoder_.encode(self._matching(X))
-        encoded = self._encoded_context(context, len(x))
+        matrix = self._matching(X)
+        encoded = self._encoded_context(context, len(matrix))
         with self._fitted_precision():
-            return np.asarray(self.flow_.log_prob(x, encoded), np.float64) + log_volume
+            return conditioning.log_probs(self.flow_, self.encoder_, matrix, encoded)[0]
+
+    def column_scores(self, X: Any, *, context: Any = None) -> Floats:
+        """(n, columns): the log probability of each cell given those before it in its row; they add up to the row's.
+
+        Raises `ArgumentError` for a model whose flow has no such parts; fit with ``flow="mixed"``.
+        """
+        matrix, encoded = self._for_parts(X, context)
+        with self._fitted_precision():
+            return parts.column_scores(self.flow_, self.encoder_, matrix, encoded)
+
+    def pit(self, X: Any, *, context: Any = None, random_state: RandomState = None) -> Floats:
+        """(n, columns): the probability of less than each cell, given those before it in its row or in base space.
+
+        Where the model is right these are uniform and independent. The number of a discrete cell is drawn from the
+        interval that it takes.
+        """
+        check_fitted(self)
+        matrix = self._matching(X)
+        encoded = self._encoded_context(context, len(matrix))
+        rng = np.random.default_rng(np.asarray(jax.random.key_data(key_of(random_state))))
+        with self._fitted_precision():
+            return parts.pit(self.flow_, self.encoder_, matrix, encoded, rng)
+
+    def marginal(self, columns: Sequence[Any]) -> Marginal:
+        """The density of some columns alone, the others summed and integrated out; see `Marginal`."""
+        self._check_has_parts()
+        return Marginal(self, columns)
+
+    def conditional(self, given: Mapping[Any, Any]) -> Conditional:
+        """The distribution of the other columns where some hold given values; see `Conditional`."""
+        self._check_has_parts()
+        return Conditional(self, given)
+
+    def impute(self, X: Any, *, context: Any = None, random_state: RandomState = None) -> Any:
+        """The table with its missing cells drawn from what the model expects there, given those present."""
+        matrix, encoded = self._for_parts(X, context)
+        with self._fitted_precision():
+            filled = conditioning.imputed(self.flow_, self.encoder_, matrix, encoded, key_of(random_state))
+        return self.encoder_.build(filled)
 
     def score(self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None) -> float:
         """The mean of `score_samples`, weighted by `sample_weight`; `y` is ignored."""
         nats = self.score_samples(X, context=context)
         return float(np.average(nats, weights=checked_weight(sample_weight, len(nats))))
 
-    def sample(self, n_samples: int = 1, *, context: Any = None, random_state: RandomState = None) -> Any:
+    def sample(
+        self, n_samples: int = 1, *, context: Any = None, complete: bool = False, random_state: RandomState = None
+    ) -> Any:
         """Draw rows, in the container, column names and dtypes of the table fitted on.
 
         With m context rows, ``n_samples * m`` rows: all draws of the first context row first. A row depends on
-        the seed and its place alone.
+        the seed and its place alone. Cells are missing as often as in the table fitted on; with ``complete`` none is.
         """
-        return next(self._drawn(n_samples, context, random_state))
+        matrix = next(self._drawn(n_samples, context, random_state))
+        if complete and np.isnan(matrix).any():
+            matrix = self._completed(matrix, n_samples, context, random_state)
+        return self.encoder_.build(matrix)
 
     def sample_batches(self, n_samples: int, *, context: Any = None, random_state: RandomState = None) -> Iterator[Any]:
         """What `sample` draws, to the bit, in tables of so many rows that memory is bounded."""
         check_fitted(self)
-        return self._drawn(n_samples, context, random_state, batch(self.flow_))
+        for matrix in self._drawn(n_samples, context, random_state, batch(self.flow_)):
+            yield self.encoder_.build(matrix)
 
     def transform(self, X: Any, *, context: Any = None) -> Floats:
         """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
         flow = self._single_flow()
-        x, _ = self.encoder_.encode(self._matching(X))
-        encoded = self._encoded_context(context, len(x))
+        matrix = self._matching(X)
+        encoded = self._encoded_context(context, len(matrix))
         with self._fitted_precision():
-            return np.asarray(flow.to_base(x, encoded)[0], np.float64)
+            return parts.to_base(flow, self.encoder_, matrix, encoded)
 
     def inverse_transform(self, Z: Any, *, context: Any = None) -> Any:
         """Rows in base space to the table: the container, column names and dtypes fitted on."""
@@ -186,8 +232,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise ShapeError(f"Z must have {self.n_features_in_} columns, got {z.shape[1]}")
         encoded = self._encoded_context(context, len(z))
         with self._fitted_precision():
-            x = np.asarray(flow.to_data(z, encoded)[0], np.float64)
-        return frames.build(self.encoder_.schema, self.encoder_.decode(x))
+            return self.encoder_.build(parts.to_cells(flow, self.encoder_, z, encoded))
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
         """The names of base columns: z0, z1, ..."""
@@ -206,7 +251,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _read_context(self, context: Any, n: int) -> tuple[frames.Schema | None, Floats | None]:
         if context is None:
             return None, None
-        schema, matrix = frames.read(context, "the context")
+        schema, matrix = frames.read(context, "the context", mixed=True)
         if len(matrix) != n:
             raise ContextError(f"the context must have as many rows as the table, {n}, got {len(matrix)}")
         return schema, matrix
@@ -217,56 +262,6 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if rows < FEWEST_TO_HOLD_OUT and fraction > 0:
             return 0.0, EPOCHS_WHEN_WHOLE if self.max_epochs is None else self.max_epochs
         return fraction, self.max_epochs
-
-    def _choices(self, rows: int, columns: int) -> Choices:
-        chosen = choose(rows, columns)
-        if self.flow != "auto":
-            chosen = replace(chosen, degrees_of_freedom=None)
-        given = {
-            "layers": self.layers if self._takes_layers() else 1,
-            "hidden": tuple(self.hidden) if isinstance(self.hidden, Sequence) else self.hidden,
-            "activation": self.activation,
-            "batch_size": self.batch_size,
-            "weight_decay": self.weight_decay,
-        }
-        return chosen.overruled(**given)
-
-    def _unfitted(self, key: jax.Array, dim: int, context_dim: int, choices: Choices) -> Flow:
-        if isinstance(self.flow, Flow):
-            if (self.flow.dim, self.flow.context_dim) != (dim, context_dim):
-                raise ShapeError(
-                    f"the flow given takes {self.flow.dim} columns and {self.flow.context_dim} context columns, "
-                    f"the table has {dim} and {context_dim}"
-                )
-            return self.flow if self.dtype is None else precision.cast(self.flow, self.dtype)
-        options: dict[str, Any] = {"layers": choices.layers} if self._takes_layers() else {}
-        if choices.degrees_of_freedom is not None:
-            options["base"] = StudentT(dim, choices.degrees_of_freedom, dtype=self.dtype)
-        network = {"hidden": choices.hidden, "activation": choices.activation, "dtype": self.dtype}
-        return self._recipe()(key, dim, context_dim, **network, **options)
-
-    def _recipe(self) -> recipes.Recipe:
-        if self.flow == "auto":
-            return recipes.maf
-        if not (isinstance(self.flow, str) and self.flow in recipes.RECIPES):
-            known = ", ".join(sorted(recipes.RECIPES))
-            raise ArgumentError(f"flow must be auto, a recipe ({known}) or a Flow, got {self.flow!r}")
-        return recipes.RECIPES[self.flow]
-
-    def _takes_layers(self) -> bool:
-        return isinstance(self.flow, Flow) or "layers" in signature(self._recipe()).parameters
-
-    def _dtype_to_fit(self) -> np.dtype[Any] | None:
-        if self.dtype is not None:
-            return precision.named(self.dtype)
-        return self.flow.dtype if isinstance(self.flow, Flow) else None
-
-    def _remember_features(self, schema: frames.Schema) -> None:
-        self.n_features_in_ = len(schema.dtypes)
-        if schema.names is not None:
-            self.feature_names_in_ = np.array(schema.names, dtype=object)
-        elif hasattr(self, "feature_names_in_"):
-            del self.feature_names_in_
 
     # what a fitted estimator needs
 
@@ -281,7 +276,23 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self.flow_
 
     def _matching(self, X: Any) -> Floats:
-        return frames.matching(self.encoder_.schema, X, "the table")
+        return frames.matching(self.encoder_.schema, X, "the table", mixed=self._is_mixed())
+
+    def _is_mixed(self) -> bool:
+        return mixed_rows.is_mixed(self.flow_)
+
+    def _check_has_parts(self) -> None:
+        check_fitted(self)
+        if not self._is_mixed():
+            raise ArgumentError(
+                f"a {self.choices_.flow} flow has no parts by column: what columns say one after the other, or alone, "
+                f"a model has that was fitted with flow='mixed'"
+            )
+
+    def _for_parts(self, X: Any, context: Any) -> tuple[Floats, Floats | None]:
+        self._check_has_parts()
+        matrix = self._matching(X)
+        return matrix, self._encoded_context(context, len(matrix))
 
     def _encoded_context(self, context: Any, rows: int | None = None) -> Floats | None:
         """Context rows as the flow takes them, (m, c): one, or as many as `rows` where that is given."""
@@ -292,13 +303,12 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if context is None:
             raise ContextError(f"this model needs a context, {self._context_wanted()}, and none was given")
         try:
-            matrix = frames.matching(self.context_encoder_.schema, context, "the context")
+            matrix = frames.matching(self.context_encoder_.schema, context, "the context", mixed=True)
         except ValueError as error:
             raise ContextError(str(error)) from None
         if rows is not None and len(matrix) not in (1, rows):
             raise ContextError(f"the context must have 1 row or as many as the table, {rows}, got {len(matrix)}")
-        encoded: Floats = self.context_encoder_.encode(matrix)[0]
-        return encoded
+        return as_numbers(self.context_encoder_, matrix)
 
     def _context_wanted(self) -> str:
         schema = self.context_encoder_.schema if self.context_encoder_ is not None else None
@@ -313,8 +323,8 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _fitted_precision(self) -> AbstractContextManager[Any]:
         return self._precision(precision.dtype_of(self.flow_))
 
-    def _drawn(self, n_samples: int, context: Any, random_state: Any, size: int | None = None) -> Iterator[Any]:
-        """Rows drawn, all in one table or in batches of `size`."""
+    def _drawn(self, n_samples: int, context: Any, random_state: Any, size: int | None = None) -> Iterator[Floats]:
+        """Cells drawn, all at once or in batches of `size`."""
         check_fitted(self)
         check_count("n_samples", n_samples, 1)
         encoded = self._encoded_context(context)
@@ -325,8 +335,24 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             with self._fitted_precision():
                 drawn = self.flow_.sample(key, rows if given is None else 1, given, start=start)
                 x = np.asarray(drawn, np.float64).reshape(rows, -1)
-            yield frames.build(self.encoder_.schema, self.encoder_.decode(x))
+            yield self.encoder_.decode(x)
             start += rows
+
+    def _cells(self, n_samples: int, random_state: RandomState) -> Floats:
+        return next(self._drawn(n_samples, None, random_state))
+
+    def _completed(self, matrix: Floats, n_samples: int, context: Any, random_state: RandomState) -> Floats:
+        """The rows drawn, with those that lack a cell drawn anew, cell by cell, as if none were ever missing."""
+        lacking = np.isnan(matrix).any(axis=1)
+        encoded = self._encoded_context(context)
+        if encoded is not None:
+            encoded = np.repeat(encoded, n_samples, axis=0)[lacking]
+        nothing = np.full((int(lacking.sum()), matrix.shape[1]), np.nan)
+        with self._fitted_precision():
+            matrix[lacking] = conditioning.imputed(
+                self.flow_, self.encoder_, nothing, encoded, jax.random.fold_in(key_of(random_state), 1), draws=1
+            )
+        return matrix
 
     # copies and the model file
 
@@ -337,61 +363,15 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         super().__setstate__(unpacked(state))
 
     def _to_state(self) -> dict[str, Any]:
-        """Everything that a file holds, as nested mappings of plain values, arrays and the flow."""
-        params = self.get_params(deep=False)
-        if not isinstance(params["random_state"], int | None):
-            params["random_state"] = None  # a generator's state is not part of what was fitted
-        if isinstance(params["flow"], Flow):
-            params["flow"] = None
-        if params["dtype"] is not None:
-            params["dtype"] = np.dtype(params["dtype"]).name
-        if params["columns"] is not None:
-            params["columns"] = tuple(params["columns"].items())  # pairs, since a file's mappings have text as keys
-        return {
-            "params": params,
-            "flow": self.flow_,
-            "encoder": self.encoder_.to_state(),
-            "context_encoder": None if self.context_encoder_ is None else self.context_encoder_.to_state(),
-            "histories": [asdict(history) for history in self.histories_],
-            "choices": asdict(self.choices_),
-        }
+        return saved.to_state(self)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        params = dict(state["params"])
-        if params["flow"] is None:
-            flow = state["flow"]
-            params["flow"] = flow.unstacked()[0] if isinstance(flow, Ensemble) else flow
-        if params["columns"] is not None:
-            params["columns"] = dict(params["columns"])
-        estimator = cls(**params)
-        estimator.encoder_ = Encoder.from_state(state["encoder"])
-        context = state["context_encoder"]
-        estimator.context_encoder_ = None if context is None else Encoder.from_state(context)
-        estimator.flow_ = _matching_flow(state["flow"], estimator.encoder_, estimator.context_encoder_)
-        # files of earlier versions hold one history
-        estimator.histories_ = [History.of(saved) for saved in state.get("histories") or [state["history"]]]
-        estimator.history_ = estimator.histories_[0]
-        estimator.choices_ = Choices(**state["choices"])
-        estimator._remember_features(estimator.encoder_.schema)
-        return estimator
+        return saved.from_state(cls, state)
 
 
-def _matching_flow(flow: Any, encoder: Encoder, context_encoder: Encoder | None) -> Flow | Ensemble:
-    """The flow of a model file; `ModelFileError` unless it takes what the encoders give."""
-    if not isinstance(flow, Flow | Ensemble):
-        raise ModelFileError(f"holds an estimator whose flow is of type {type(flow).__name__}")
-    widths = encoder.schema.width, 0 if context_encoder is None else context_encoder.schema.width
-    if (flow.dim, flow.context_dim) != widths:
-        raise ModelFileError(
-            f"holds a flow of {flow.dim} columns and {flow.context_dim} context columns, but encoders of "
-            f"{widths[0]} and {widths[1]}"
-        )
-    return flow
-
-
-def _encoded(rows: Rows, encoders: Sequence[Encoder]) -> Rows:
-    """Cells as the flow takes them; the second encoder is the context's."""
-    x, log_volume = encoders[0].encode(rows.x)
-    context = None if rows.context is None else encoders[1].encode(rows.context)[0]
+def _encoded(rows: Rows, encoder: Encoder, given: Encoder | None) -> Rows:
+    """Cells as the flow takes them."""
+    x, log_volume = encoder.encode(rows.x)
+    context = None if rows.context is None or given is None else as_numbers(given, rows.context)
     return Rows(x, context, rows.weight, log_volume)

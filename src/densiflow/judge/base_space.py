@@ -68,8 +68,8 @@ def base_space(scores: ArrayLike, names: Sequence[str] | None = None) -> BaseSpa
 
     .. math:: r_i^2 = \sum_j z_{ij}^2 \sim \chi^2_D
 
-    Shapes: ``scores`` (n, columns): where a flow takes held-out rows in its base space, each column as normal
-    quantiles; see `normal_scores`. Raises `ShapeError` for anything else, and for fewer than 3 rows.
+    Shapes: ``scores`` (n, columns): held-out rows as normal quantiles, see `normal_scores`. Raises `ShapeError` for
+    anything else, and for fewer than 3 rows.
 
     Source: Papamakarios et al. 2021, section 2.1 (the base); Kolmogorov's distance.
 
@@ -108,46 +108,20 @@ def base_space(scores: ArrayLike, names: Sequence[str] | None = None) -> BaseSpa
     )
 
 
-def normal_scores(model: Any, X: Any, *, context: Any = None, random_state: int | None = 0) -> tuple[Floats, bool]:
-    """Held-out rows in the model's base space as normal quantiles (n, columns), and whether `transform` gave them.
+def normal_scores(pit: ArrayLike) -> Floats:
+    r"""Probability integral transforms as standard normal numbers: where a right model takes rows in base space.
 
-    A flow on a normal, Student-t or uniform base gives them by `transform`, each column through its own
-    distribution function. Any other model gives them as the normal quantiles of ``model.pit``. Rows with density
-    zero are left out. Raises `ArgumentError` where the model has neither.
+    .. math:: z_{ij} = \Phi^{-1}(u_{ij})
+
+    Shapes: ``pit`` (n, columns) in [0, 1], as from `FlowDensity.pit`.
+
+    >>> normal_scores([[0.5, 0.975]]).round(2).tolist()
+    [[0.0, 1.96]]
     """
     from scipy.stats import norm
 
-    from densiflow.judge.abilities import pit
-
-    uniform = _through_base(model, X, context)
-    transformed = uniform is not None
-    if uniform is None:
-        uniform = pit(model, X, context=context, random_state=random_state)
-    uniform = uniform[np.isfinite(uniform).all(axis=1)]
-    scores: Floats = norm.ppf(np.clip(uniform, EDGE, 1 - EDGE))
-    return scores, transformed
-
-
-def _through_base(model: Any, X: Any, context: Any) -> Floats | None:
-    """The distribution function of each base column where the base is independent columns, else None."""
-    from scipy import stats
-
-    from densiflow.bases import Normal, StudentT, Uniform
-
-    base = getattr(getattr(model, "flow_", None), "base", None)
-    if not isinstance(base, Normal | StudentT | Uniform):
-        return None
-    z = np.asarray(model.transform(X) if context is None else model.transform(X, context=context), np.float64)
-    uniform: Floats
-    match base:
-        case Normal():
-            uniform = stats.norm.cdf(z, np.asarray(base.mean.value), np.exp(np.asarray(base.log_scale.value)))
-        case StudentT():
-            freedom, scale = (np.asarray(constant, np.float64) for constant in base._constants())
-            uniform = stats.t.cdf(z / scale, freedom)
-        case Uniform():
-            uniform = (z - np.asarray(base.lower)) / (np.asarray(base.upper) - np.asarray(base.lower))
-    return uniform
+    scores: Floats = norm.ppf(np.clip(np.asarray(pit, np.float64), EDGE, 1 - EDGE))
+    return scores
 
 
 def _largest(z: Floats, names: tuple[str, ...]) -> tuple[float, tuple[str, str] | None]:
