@@ -14,6 +14,7 @@ from densiflow.errors import ArgumentError, ShapeError, TableError
 from densiflow.judge.calibration import DRAWS
 from densiflow.judge.columns import columns_of, paired, take
 from densiflow.judge.simpler import Encoded, gaussians_fit, independent_fit
+from densiflow.table import Encoder, frames
 
 
 @pytest.fixture
@@ -301,6 +302,26 @@ def test_masses_of_all_cells_and_states_add_up_to_one(rng, fit):
     every = np.exp(density(encoded(a, b, s[:, None])))
     once = np.where(s == 0, 1.0, np.where(b == 0, 1.0, 0.0))  # where there is no second value it is counted once
     assert np.sum(every * once) == pytest.approx(1.0)
+
+
+def test_simpler_densities_of_a_mixed_table_add_up_to_one(rng):
+    """A word, a count and a number with gaps through the encoder that a model would have."""
+    n = 400
+    words, counts = np.array(["x", "y", "z"])[rng.integers(3, size=n)], rng.integers(4, size=n)
+    numbers = np.where(rng.uniform(size=n) < 0.2, np.nan, np.round(rng.normal(size=n), 1))
+    table = pd.DataFrame({"w": words, "k": counts, "v": numbers})
+    schema, matrix = frames.read(table, mixed=True)
+    encoder = Encoder.fit(schema, matrix, np.ones(n), {"w": "category", "k": "count"}, detect=True)
+    known = Encoded.through(encoder, table)
+    assert known.states.shape[1] >= 2
+    every = pd.DataFrame(
+        [(w, k, v) for w in "xyz" for k in range(4) for v in [np.nan, *np.round(np.arange(-60, 61) / 10, 1)]],
+        columns=["w", "k", "v"],
+    )
+    for density in (independent_fit(known), gaussians_fit(known, (1, 2), 0)):
+        assert np.isfinite(density(known)).all()
+        steps = np.where(np.isnan(every["v"]) | bool(known.is_cell.any()), 1.0, 0.1)
+        assert np.sum(np.exp(density(Encoded.through(encoder, every))) * steps) == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize(

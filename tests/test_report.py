@@ -206,6 +206,37 @@ def test_likelihood_is_the_mean_with_its_error_beside_what_has_not_seen_the_rows
     assert "5000 training rows" in trained.fitted_on
 
 
+def test_a_conditional_models_gaussian_is_the_conditional_one():
+    """p(b, c | a) of normals: the truth is a Gaussian, which learns it from the rows."""
+    model = Normals()
+
+    class Conditional(Normals):
+        def __init__(self):
+            self.encoder_, self.context_encoder_ = self.of(["b", "c"]), self.of(["a"])
+
+        def of(self, names):
+            schema, _ = frames.read(model.rows(2, 0).select(names))
+            return SimpleNamespace(schema=schema, encode=lambda x: (x, np.zeros(len(x))), columns=())
+
+        def score_samples(self, X, context):
+            return model.column_scores(X.append_column("a", context["a"]))[:, 1:].sum(axis=1)
+
+    table = model.rows(1000, 0)
+    found = judge.likelihood(Conditional(), table.select(["b", "c"]), context=table.select(["a"]))
+    independent, gaussian, _ = found.baselines
+    assert abs(gaussian.ahead) < 0.03
+    assert independent.ahead > 0.3
+    train = model.rows(4000, 3)
+    trained = judge.likelihood(
+        Conditional(),
+        table.select(["b", "c"]),
+        train.select(["b", "c"]),
+        context=table.select(["a"]),
+        train_context=train.select(["a"]),
+    )
+    assert abs(trained.baselines[1].ahead) < abs(gaussian.ahead)
+
+
 def test_surprising_rows_name_the_column_to_blame():
     model = Normals()
     x = np.array(model.rows(300, 0).to_pandas())

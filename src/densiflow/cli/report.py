@@ -41,13 +41,15 @@ def report(
     density = fitted_table(model)
     check_writable(out)
     rows, context = judged_columns(density, table)
-    known = None if train is None else judged_columns(density, train)[0]
+    known, known_context = (None, None) if train is None else judged_columns(density, train)
     from densiflow.judge.evidence import examine
     from densiflow.judge.report import written
     from densiflow.judge.verdict import verdict
 
     with programs_kept(no_cache), steps_shown("judging", quiet) as tell:
-        evidence = examine(density, rows, known, context=context, random_state=seed, tell=tell)
+        evidence = examine(
+            density, rows, known, context=context, train_context=known_context, random_state=seed, tell=tell
+        )
         page = written(evidence, f"{Path(model).name}, judged by {Path(table).name}")
     with written_whole(out) as part:
         part.write_text(page, "utf-8")

@@ -11,10 +11,20 @@ Floats = NDArray[Any]
 
 
 def names_of(model: Any, width: int) -> list[str]:
-    """The model's column names, or "column 0" and so on where they have none."""
+    """The model's column names, "column 0" and so on where it has none."""
     schema = getattr(getattr(model, "encoder_", None), "schema", None)
-    names = None if schema is None else schema.names
-    return [str(name) for name in names] if names else [f"column {i}" for i in range(width)]
+    if schema is None:
+        return [f"column {i}" for i in range(width)]
+    return [key if isinstance(key, str) else f"column {key}" for key in schema.keys]
+
+
+def pit_names(model: Any, columns: list[str]) -> list[str]:
+    """What the columns of ``pit`` are: the table's, or base columns where a flow of real numbers mixes them."""
+    from densiflow.bases import Mixed
+
+    flow = getattr(model, "flow_", None)
+    base = getattr(getattr(flow, "flows", flow), "base", None)
+    return columns if base is None or isinstance(base, Mixed) else [f"z{j}" for j in range(len(columns))]
 
 
 def given(context: Any) -> dict[str, Any]:

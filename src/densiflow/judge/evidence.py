@@ -8,14 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densiflow.errors import DensiflowError, TableError
-from densiflow.judge.abilities import given, pit
+from densiflow.judge.abilities import given, pit, pit_names
 from densiflow.judge.base_space import BaseSpace, base_space, normal_scores
 from densiflow.judge.calibration import Calibration, Coverage, calibration, coverage
-from densiflow.judge.columns import Cells, columns_of, height, matrix_of, paired, subset, take
+from densiflow.judge.columns import Cells, height, matrix_of, paired, subset, take
 from densiflow.judge.correlations import Correlations, correlations
 from densiflow.judge.likelihood import Likelihood, likelihood
 from densiflow.judge.marginals import Marginal, marginals
 from densiflow.judge.nearest_rows import NearestRows, nearest_rows
+from densiflow.judge.seen import columns_seen, context_seen, kept_columns, kept_of
 from densiflow.judge.surprising_rows import SurprisingRow, surprising_rows
 from densiflow.judge.two_sample import TwoSample, two_sample
 
@@ -79,6 +80,7 @@ def examine(
     train: Any = None,
     *,
     context: Any = None,
+    train_context: Any = None,
     random_state: int = 0,
     tell: Callable[[str], None] | None = None,
 ) -> Evidence:
@@ -86,8 +88,9 @@ def examine(
 
     Long tables are thinned: at most 10,000 rows are scored, 3,000 transformed, 2,000 compared by a classifier and by
     distances. ``train``, the rows fitted on, is optional: simpler densities then learn from them, and samples are
-    searched for copies of them. With a context there is one sample for each row, and context columns count as
-    columns of both tables in the two-sample test. ``tell`` is called with what is done next.
+    searched for copies of them; with a context, ``train_context`` belongs to them. With a context there is one sample
+    for each row, and context columns count as columns of both tables in the two-sample test. ``tell`` is called with
+    what is done next.
 
     Raises `TableError` or `ContextError` where the table does not fit the model, `TableError` for fewer than 2 rows.
     """
@@ -99,23 +102,24 @@ def examine(
     places = subset(np.arange(all_rows)[:, None], MOST_ROWS, rng)[:, 0]
     table, context = _thinned(table, context, places)
     tell("likelihood")
-    found = likelihood(model, table, train, context=context, random_state=random_state)
+    found = likelihood(model, table, train, context=context, train_context=train_context, random_state=random_state)
     tell("samples")
     drawn = _drawn(model, height(table), context, random_state)
     nats = np.asarray(model.score_samples(drawn, **given(context)), np.float64)
-    data, samples = (list(side) for side in zip(*paired(columns_of(table), columns_of(drawn)), strict=True))
+    seen = paired(columns_seen(model, table), columns_seen(model, drawn))
+    data, samples = (list(side) for side in zip(*seen, strict=True))
     tell("calibration")
     part = np.sort(rng.choice(height(table), min(height(table), MOST_TRANSFORMED), replace=False))
     rows, beside = _thinned(table, context, part)
-    names = [cells.name for cells in data]
-    transforms = attempt(lambda: pit(model, rows, context=beside, random_state=random_state))
-    scores = attempt(lambda: normal_scores(model, rows, context=beside, random_state=random_state))
+    names = pit_names(model, [cells.name for cells in data])
+    transforms = attempt(lambda: kept_of(model, pit(model, rows, context=beside, random_state=random_state)))
     tell("two-sample test")
-    extra = [] if context is None else columns_of(context)
+    extra = context_seen(model, context)
     tested = attempt(lambda: two_sample(data + extra, samples + extra, random_state=random_state))
     tell("correlations and distances")
     kept = attempt(lambda: correlations(data + extra, samples + extra, random_state=random_state))
-    nearest = attempt(lambda: nearest_rows(data, samples, train, random_state=random_state))
+    known = None if train is None else columns_seen(model, train)
+    nearest = attempt(lambda: nearest_rows(data, samples, known, random_state=random_state))
     tell("surprising rows")
     surprising = surprising_rows(model, table, context=context, most=min(MOST_SURPRISING, height(table)))
     histories = getattr(model, "histories_", None) or [getattr(model, "history_", None)]
@@ -135,7 +139,7 @@ def examine(
         marginals=marginals(data, samples),
         calibration=_of(transforms, lambda pits: calibration(pits, names)),
         coverage=_of(transforms, lambda pits: coverage(pits, names)),
-        base=_of(scores, lambda found: base_space(found[0], _base_names(names, found[1]))),
+        base=_of(transforms, lambda pits: base_space(normal_scores(pits), names)),
         two_sample=tested,
         correlations=kept if len(data + extra) > 1 else Absent("one column has no correlations"),
         nearest=nearest,
@@ -156,11 +160,6 @@ def _of(value: T | Absent, work: Callable[[T], Any]) -> Any:
     return value if isinstance(value, Absent) else attempt(lambda: work(value))
 
 
-def _base_names(names: list[str], transformed: bool) -> list[str]:
-    """Base columns are no columns of the table, unless they come of one each."""
-    return [f"z{j}" for j in range(len(names))] if transformed else names
-
-
 def _thinned(table: Any, context: Any, places: Floats) -> tuple[Any, Any]:
     if len(places) == height(table):
         return table, context
@@ -176,11 +175,12 @@ def _drawn(model: Any, rows: int, context: Any, random_state: int) -> Any:
 
 def _kinds(model: Any, width: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """How the model takes each column: its kind, and what the encoder says of it."""
-    columns = getattr(getattr(model, "encoder_", None), "columns", ())
-    if len(columns) != width:
+    encoder = getattr(model, "encoder_", None)
+    if encoder is None or not encoder.columns:
         return ("",) * width, ("",) * width
-    kinds = tuple(str(getattr(column, "kind", "")) for column in columns)
-    return kinds, tuple(str(getattr(column, "described", "") or "") for column in columns)
+    kept = kept_columns(model)
+    described = getattr(encoder, "described", ("",) * encoder.schema.width)
+    return tuple(str(encoder.columns[i].kind) for i in kept), tuple(described[i] for i in kept)
 
 
 def numbers_of(evidence: Evidence, most: int) -> tuple[list[str], Floats, Floats]:

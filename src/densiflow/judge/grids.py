@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from densiflow.arguments import check_offered
 from densiflow.errors import ShapeError
 from densiflow.judge import pictures
-from densiflow.judge.abilities import given, pit
+from densiflow.judge.abilities import given, pit, pit_names
 from densiflow.judge.calibration import Calibration, calibration
-from densiflow.judge.columns import Cells, columns_of, height, paired, subset, take
+from densiflow.judge.columns import Cells, height, paired, subset, take
 from densiflow.judge.correlations import correlations
 from densiflow.judge.marginals import Marginal, marginals
 from densiflow.judge.plots import corner
+from densiflow.judge.seen import columns_seen, kept_of
 from densiflow.judge.style import INK, new_figure, tidy
 
 if TYPE_CHECKING:
@@ -43,18 +44,20 @@ def compared(model: Any, table: Any, kind: Kind, *, context: Any = None, random_
     places = subset(np.arange(height(table))[:, None], MOST_ROWS, rng)[:, 0]
     table, context = take(table, places), None if context is None else take(context, places)
     if kind == "calibration":
-        names = [cells.name for cells in columns_of(table)]
-        return calibration_grid(calibration(pit(model, table, context=context, random_state=random_state), names))
+        names = pit_names(model, [cells.name for cells in columns_seen(model, table)])
+        transforms = kept_of(model, pit(model, table, context=context, random_state=random_state))
+        return calibration_grid(calibration(transforms, names))
     drawn = model.sample(height(table) if context is None else 1, random_state=random_state, **given(context))
+    data, samples = columns_seen(model, table), columns_seen(model, drawn)
     if kind == "marginals":
-        return marginals_grid(marginals(table, drawn))
+        return marginals_grid(marginals(data, samples))
     if kind == "correlations":
-        return pictures.correlations_picture(correlations(table, drawn, random_state=random_state))
-    pairs = [pair for pair in paired(columns_of(table), columns_of(drawn)) if not pair[0].is_label]
+        return pictures.correlations_picture(correlations(data, samples, random_state=random_state))
+    pairs = [pair for pair in paired(data, samples) if not pair[0].is_label]
     if not pairs:
         raise ShapeError("a corner plot needs a column of numbers, and the table has labels only")
-    names = [data.name for data, _ in pairs]
-    return corner(_whole([data for data, _ in pairs]), _whole([samples for _, samples in pairs]), names)
+    data, samples = ([pair[side] for pair in pairs] for side in (0, 1))
+    return corner(_whole(data), _whole(samples), [cells.name for cells in data])
 
 
 def marginals_grid(found: list[Marginal]) -> "Figure":

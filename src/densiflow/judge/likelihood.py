@@ -1,7 +1,7 @@
 """The held-out log-likelihood of a model beside simpler densities of the same encoded columns."""
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from densiflow.errors import TableError
 from densiflow.judge.abilities import given
 from densiflow.judge.columns import height, take
-from densiflow.judge.simpler import Density, Encoded, gaussians_fit, independent_fit
+from densiflow.judge.simpler import Encoded, gaussians_fit, independent_fit
 from densiflow.judge.threads import one_thread
 
 Floats = NDArray[Any]
@@ -64,7 +64,13 @@ class Likelihood:
 
 
 def likelihood(
-    model: Any, X: Any, train: Any = None, *, context: Any = None, random_state: int | None = 0
+    model: Any,
+    X: Any,
+    train: Any = None,
+    *,
+    context: Any = None,
+    train_context: Any = None,
+    random_state: int | None = 0,
 ) -> Likelihood:
     r"""Score held-out rows by the model, by one Gaussian, by a mixture of Gaussians and by independent columns.
 
@@ -73,7 +79,8 @@ def likelihood(
     The simpler densities see the columns as the model does (`table.Encoder`: bent to nearly normal where they are
     numbers), so that all log densities are of the same kind and in the same units. Without ``train`` they learn from
     one half of the rows and score the other, and the other way round, so that every row is scored by what has not
-    seen it. A model with a context has no simpler densities beside it.
+    seen it. With a context the Gaussians are conditional ones, of rows and contexts together over that of the contexts;
+    ``train`` then needs ``train_context``.
 
     Raises as ``model.score_samples`` does, `TableError` if it gives every row density zero.
     """
@@ -83,41 +90,57 @@ def likelihood(
         raise TableError("the model gives every row of the table density zero, so there is nothing to judge")
     rows = int(possible.sum())
     scores: dict[str, Floats] = {}
-    fitted_on = "nothing: there are no simpler densities given a context"
-    if context is None:
-        X = take(X, np.flatnonzero(possible))
-        if train is not None:
-            scores, fitted_on = _scored(model, X, train, random_state), f"the {height(train)} training rows given"
-        elif rows >= FEWEST_ROWS:
-            scores, fitted_on = _cross_fitted(model, X, random_state), "the other half of these rows"
-        else:
-            fitted_on = f"nothing: {rows} rows are too few, at least {FEWEST_ROWS} are needed"
+    there = np.flatnonzero(possible)
+    table = Rows(take(X, there), None if context is None else take(context, there))
+    if train is not None and (context is None) == (train_context is None):
+        scores = _scored(model, table, Rows(train, train_context), random_state)
+        fitted_on = f"the {height(train)} training rows given"
+    elif rows >= FEWEST_ROWS:
+        scores, fitted_on = _cross_fitted(model, table, random_state), "the other half of these rows"
+    else:
+        fitted_on = f"nothing: {rows} rows are too few, at least {FEWEST_ROWS} are needed"
     nats = nats[possible]
     beside = tuple(Beside(name, *_mean(score), *_mean(nats - score)) for name, score in scores.items())
     return Likelihood(*_mean(nats), rows, len(possible) - rows, beside, fitted_on, nats)
 
 
-def _cross_fitted(model: Any, X: Any, random_state: int | None) -> dict[str, Floats]:
+class Rows(NamedTuple):
+    """A table and its context, None without one."""
+
+    table: Any
+    context: Any
+
+    def taken(self, places: Floats) -> "Rows":
+        """Some of the rows."""
+        return Rows(take(self.table, places), None if self.context is None else take(self.context, places))
+
+    def encoded(self, model: Any) -> tuple[Encoded, Encoded | None]:
+        """Both as the model sees them."""
+        context = None if self.context is None else Encoded.through(model.context_encoder_, self.context)
+        return Encoded.through(model.encoder_, self.table), context
+
+
+def _cross_fitted(model: Any, rows: Rows, random_state: int | None) -> dict[str, Floats]:
     """Scores of each half by what was fitted to the other."""
-    order = np.random.default_rng(random_state).permutation(height(X))
+    order = np.random.default_rng(random_state).permutation(height(rows.table))
     halves = np.array_split(order, 2)
     scores: dict[str, Floats] = {}
     for own, other in (halves, halves[::-1]):
-        for name, score in _scored(model, take(X, own), take(X, other), random_state).items():
+        for name, score in _scored(model, rows.taken(own), rows.taken(other), random_state).items():
             scores.setdefault(name, np.empty(len(order)))[own] = score
     return scores
 
 
-def _scored(model: Any, X: Any, train: Any, random_state: int | None) -> dict[str, Floats]:
+def _scored(model: Any, rows: Rows, train: Rows, random_state: int | None) -> dict[str, Floats]:
     """Log densities of rows by each simpler density, fitted to the training rows."""
-    rows, known = Encoded.of(model, X), Encoded.of(model, train)
+    known, context = train.encoded(model)
     with one_thread():
-        return {name: fit(rows) for name, fit in _fits(known, random_state).items()}
-
-
-def _fits(known: Encoded, random_state: int | None) -> dict[str, Density]:
-    fits = {"independent columns": independent_fit(known), "Gaussian": gaussians_fit(known, (1,), random_state)}
-    return fits | {"mixture of Gaussians": gaussians_fit(known, COMPONENTS, random_state)}
+        fits = {
+            "independent columns": independent_fit(known),
+            "Gaussian": gaussians_fit(known, (1,), random_state, context),
+            "mixture of Gaussians": gaussians_fit(known, COMPONENTS, random_state, context),
+        }
+        return {name: fit(*rows.encoded(model)) for name, fit in fits.items()}
 
 
 def _mean(values: Floats) -> tuple[float, float]:

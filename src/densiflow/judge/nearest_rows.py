@@ -41,7 +41,7 @@ class NearestRows:
         return (
             f"median distance to the nearest of the {self.reference}: samples {np.median(self.samples):.3f}, data "
             f"{np.median(self.data):.3f} (ratio {self.ratio:.2f}); {self.close:.1%} of samples are nearer than all but "
-            f"1 % of data; {self.copies:.1%} of samples are exact copies, {self.copies_of_data:.1%} of data are"
+            f"1% of data; {self.copies:.1%} of samples are exact copies, {self.copies_of_data:.1%} of data are"
         )
 
 

@@ -16,6 +16,7 @@ def report(
     train: Any = None,
     *,
     context: Any = None,
+    train_context: Any = None,
     title: str = "A density, judged",
     random_state: int = 0,
     tell: Callable[[str], None] | None = None,
@@ -23,8 +24,8 @@ def report(
     """Examine a fitted model by rows that it was not fitted on, and say what was found: one HTML page.
 
     Nothing is fetched from elsewhere and no script runs; every picture has a text alternative. See `examine` for
-    ``train``, ``context``, how many rows are used, and the errors raised. The same model, table and ``random_state``
-    give the same page.
+    ``train``, ``context`` and ``train_context``, how many rows are used, and the errors raised. The same model, table
+    and ``random_state`` give the same page.
 
     >>> from densiflow import FlowDensity
     >>> import numpy as np
@@ -33,7 +34,10 @@ def report(
     >>> report(model, rows[100:]).startswith("<!doctype html>")
     True
     """
-    return written(examine(model, table, train, context=context, random_state=random_state, tell=tell), title)
+    found = examine(
+        model, table, train, context=context, train_context=train_context, random_state=random_state, tell=tell
+    )
+    return written(found, title)
 
 
 def written(evidence: Evidence, title: str) -> str:

@@ -11,7 +11,7 @@ from densiflow.judge.evidence import MOST_SAMPLES, Absent, Evidence, numbers_of
 from densiflow.judge.html import Html, joined, listed, picture, table, tag
 from densiflow.judge.marginals import summary
 from densiflow.judge.plots import corner, training_curve
-from densiflow.judge.verdict import WORDS, limits, verdict
+from densiflow.judge.verdict import ADVICE, WORDS, limits, verdict
 
 MOST_PANELS = 24  # columns drawn by themselves
 MOST_IN_CORNER = 5
@@ -38,6 +38,7 @@ def conclusion(evidence: Evidence) -> Html:
     return tag(
         "div",
         tag("p", tag("span", SIGNS[found.says], aria_hidden="true", class_="sign"), " ", found.words, class_="words"),
+        tag("p", ADVICE[found.says]),
         reasons,
         class_=f"verdict {found.says}",
     )
@@ -171,10 +172,10 @@ def _calibration(evidence: Evidence) -> Html:
     if isinstance(found, Absent) or isinstance(cover, Absent):
         return _absent(found)
     words = (
-        "Each cell's probability under the model, given the columns before it in its row, is uniform if the model is "
-        "right. The lines show the share of cells at or below each probability, less that probability; all of a line "
-        f"stays in the grey band for 95 of 100 right columns. {found.rows:,} rows. A hill on the left and a valley on "
-        "the right say that the model is too narrow, the reverse that it is too wide."
+        f"{_transformed(evidence)} is uniform if the model is right. The lines show the share of cells at or below "
+        f"each probability, less that probability; all of a line stays in the grey band for 95 of 100 right columns. "
+        f"{found.rows:,} rows. A hill on the left and a valley on the right say that the model is too narrow, the "
+        "reverse that it is too wide."
     )
     order = np.lexsort((-found.distance, found.p_value))[:MOST_PANELS]
     panels = [
@@ -182,17 +183,21 @@ def _calibration(evidence: Evidence) -> Html:
         for j in sorted(order.tolist())
     ]
     rows = [(name, *(f"{share:.1%}" for share in of)) for name, of in zip(cover.names, cover.share, strict=True)]
-    pooled = [f"{share:.1%} ± {error:.1%}" for share, error in zip(cover.pooled, cover.error, strict=True)]
+    pooled = [f"{share:.1%}" for share in cover.pooled]
     head = ["Column", *(f"{level:.0%}" for level in cover.nominal)]
     numbers = tuple(range(1, len(head)))
+    drawn = picture(
+        pictures.coverage_picture(cover),
+        f"Line chart of coverage. {cover}.",
+        f"Of all columns together; bars are 2 standard errors, at most {2 * cover.error.max():.1%}.",
+    )
     return joined(
         [
             tag("p", words),
             tag("div", panels, class_="panels"),
             tag("h3", "Coverage of intervals"),
             tag("p", "The share of cells inside the model's central intervals; it should be the probability named."),
-            picture(pictures.coverage_picture(cover), f"Line chart of coverage. {cover}.", "Bars: 2 standard errors."),
-            table("Share inside, by nominal probability", head, [("all columns", *pooled), *rows], numbers=numbers),
+            tag("div", drawn, table("Share inside", head, [("all", *pooled), *rows], numbers=numbers), class_="halves"),
         ]
     )
 
@@ -301,16 +306,15 @@ def _surprising(evidence: Evidence) -> Html:
     items = []
     for row in evidence.surprising:
         if row.blamed:
-            why = "; ".join(
-                f"{name} = {row.cells[name]} ({below:.1f} nats below its median)" for name, below in row.blamed
-            )
+            why = "; ".join(f"{name} = {row.cells[name]} ({below:.1f} nats)" for name, below in row.blamed)
         else:
             why = "; ".join(f"{name} = {cell}" for name, cell in row.cells.items())
         items.append((joined([f"Row {row.place:,} ", tag("span", f"{row.nats:.2f} nats", class_="says")]), why))
     blamed = any(row.blamed for row in evidence.surprising)
+    what = "the columns that make it so, with the nats that each costs beside its median" if blamed else "its cells"
     words = (
         "The held-out rows that the model finds least likely, counted from 0, each with its log density (their mean is "
-        f"{evidence.likelihood.mean:.2f}) and {'the columns that make it so' if blamed else 'its cells'}."
+        f"{evidence.likelihood.mean:.2f}) and {what}."
     )
     return joined([tag("p", words), listed(items, label="The most surprising rows")])
 
@@ -331,6 +335,13 @@ def _made(evidence: Evidence) -> Html:
 
 def _rows_of(found: Any) -> str:
     return "none" if isinstance(found, Absent) else f"{found.rows:,}"
+
+
+def _transformed(evidence: Evidence) -> str:
+    """What the transforms are of."""
+    if isinstance(evidence.calibration, Absent) or list(evidence.calibration.names) == evidence.names:
+        return "Each cell's probability under the model, given the columns before it in its row,"
+    return "Each row's place in base space (z0, z1, ...), as a probability under the base, column by column,"
 
 
 def _absent(found: Any) -> Html:

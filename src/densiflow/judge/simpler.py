@@ -6,9 +6,9 @@ values Gaussians; so their log densities are of the same kind as the model's, an
 """
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Self, final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 from densiflow.table import frames
 
 Floats = NDArray[Any]
-Density = Callable[["Encoded"], Floats]
+
+
+class Density(Protocol):
+    """Log densities (n,) of rows, given the rows of a context where there is one."""
+
+    def __call__(self, rows: "Encoded", given: "Encoded | None" = None) -> Floats: ...
+
 
 MOST_ROWS = 5000  # to learn from
 VALIDATION = 0.2  # of them, to choose the number of Gaussians by
@@ -43,10 +49,9 @@ class Encoded:
     log_volume: Floats
 
     @classmethod
-    def of(cls, model: Any, X: Any) -> Self:
-        """A table's rows through the encoder of a fitted model."""
-        encoder = model.encoder_
-        x, log_volume = encoder.encode(frames.matching(encoder.schema, X))
+    def through(cls, encoder: Any, X: Any) -> Self:
+        """A table's rows through an encoder."""
+        x, log_volume = encoder.encode(frames.matching(encoder.schema, X, mixed=True))
         variables = getattr(encoder, "variables", None)
         if variables is None:  # every column is a real number that is always there
             return cls._of_values(x, log_volume)
@@ -91,7 +96,7 @@ def independent_fit(known: Encoded) -> Density:
     columns = range(known.middle.shape[1])
     of_values = [gaussians_fit(known.values_of(j), OF_ONE_COLUMN, 0) for j in columns]
 
-    def log_density(rows: Encoded) -> Floats:
+    def log_density(rows: Encoded, given: Encoded | None = None) -> Floats:
         total = rows.log_volume + _of_states(frequencies, rows)
         for j, density in zip(columns, of_values, strict=True):
             total[rows.present[:, j]] += density(rows.values_of(j))
@@ -100,7 +105,9 @@ def independent_fit(known: Encoded) -> Density:
     return log_density
 
 
-def gaussians_fit(known: Encoded, components: Sequence[int], random_state: int | None) -> Density:
+def gaussians_fit(
+    known: Encoded, components: Sequence[int], random_state: int | None, context: Encoded | None = None
+) -> Density:
     r"""Frequencies for states, and for values a mixture of Gaussians with full covariances.
 
     .. math:: p = \prod_s p_s \sum_k w_k \prod_j N(y_j;\, y_{<j}), \qquad
@@ -108,16 +115,43 @@ def gaussians_fit(known: Encoded, components: Sequence[int], random_state: int |
               \text{ for a cell } [a_j, b_j]
 
     A value that is not there is left out of its row's density; to learn from, it is drawn from those that are. The
-    number of Gaussians is the one that scores best on a part of the rows.
+    number of Gaussians is the one that scores best on a part of the rows. With a context the mixture is of both, and
+    the density is the joint one over that of the context's values.
     """
     frequencies = _frequencies(known)
-    fitted = _mixture(_filled(known, random_state), components, random_state)
+    fitted = _mixture(_filled(_joint(known, context), random_state), components, random_state)
 
-    def log_density(rows: Encoded) -> Floats:
+    def log_density(rows: Encoded, given: Encoded | None = None) -> Floats:
         total = rows.log_volume + _of_states(frequencies, rows)
-        return total if fitted is None else total + _of_gaussians(rows, *fitted)
+        if fitted is None:
+            return total
+        together = _joint(rows, given)
+        total = total + _of_gaussians(together, *fitted)
+        if given is None:
+            return total
+        hidden = together.present.copy()
+        hidden[:, : rows.middle.shape[1]] = False
+        return total - _of_gaussians(replace(together, present=hidden), *fitted)
 
     return log_density
+
+
+def _joint(rows: Encoded, context: Encoded | None) -> Encoded:
+    """The values of rows, then those of their context, side by side."""
+    if context is None:
+        return rows
+
+    def beside(name: str) -> Floats:
+        return np.concatenate([getattr(rows, name), getattr(context, name)], axis=-1)
+
+    return replace(
+        rows,
+        middle=beside("middle"),
+        low=beside("low"),
+        high=beside("high"),
+        is_cell=beside("is_cell"),
+        present=beside("present"),
+    )
 
 
 def _frequencies(known: Encoded) -> list[Floats]:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from densiflow.arguments import check_count
 from densiflow.errors import ArgumentError
-from densiflow.judge.abilities import column_scores, given, names_of
-from densiflow.judge.columns import columns_of, height, take
+from densiflow.judge.abilities import column_scores, given
+from densiflow.judge.columns import height, take
+from densiflow.judge.seen import columns_seen, kept_of
 
 Floats = NDArray[Any]
 
@@ -47,12 +48,11 @@ def surprising_rows(model: Any, X: Any, *, context: Any = None, most: int = 10) 
     check_count("most", most, 1)
     nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
     order = np.argsort(nats, kind="stable")[:most]
-    names = names_of(model, 0)
     try:
-        scores: Floats | None = column_scores(model, X, context=context)
+        scores: Floats | None = kept_of(model, column_scores(model, X, context=context))
     except ArgumentError:
         scores = None
-    columns = columns_of(take(X, order))
+    columns = columns_seen(model, take(X, order))
     names = [cells.name for cells in columns]
     found = []
     for k, place in enumerate(order):

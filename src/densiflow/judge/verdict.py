@@ -11,6 +11,11 @@ from densiflow.judge.marginals import farthest, summary
 
 Says = Literal["good", "care", "bad"]
 
+ADVICE = {
+    "good": "No check speaks against it.",
+    "care": "It can be used, with these weaknesses in mind:",
+    "bad": "It is wrong in ways that matter:",
+}
 WORDS = {"good": "Believe it", "care": "Believe it with care", "bad": "Do not believe it"}
 FEW_ROWS = 200
 BEHIND = 0.1  # nats a row behind the best simpler density: more is bad
@@ -169,7 +174,8 @@ def _coverage(evidence: Evidence) -> tuple[Says, str] | None:
     real = np.abs(off) > 2 * found.error
     level = int(np.argmax(np.where(real, np.abs(off), 0.0))) if real.any() else found.nominal.index(0.9)
     says = _level(float(abs(off[level])), INTERVALS) if real.any() else "good"
-    return says, f"Its {found.nominal[level]:.0%} intervals hold {found.pooled[level]:.1%} of the cells."
+    way = "" if says == "good" else ": it is too narrow" if off[level] < 0 else ": it is too wide"
+    return says, f"Its {found.nominal[level]:.0%} intervals hold {found.pooled[level]:.1%} of the cells{way}."
 
 
 def _two_sample(evidence: Evidence) -> tuple[Says, str] | None:
