@@ -22,7 +22,7 @@ SIZES = {
     "dim": [4, 8, 16, 32, 64, 128],
     "layers": [1, 2, 4, 8, 16],
     "hidden": [32, 64, 128, 256, 512, 1024],
-    "rows": [64, 256, 1024, 4096, 16384],
+    "rows": [64, 256, 1000, 4000, 16000],
 }
 WORDS = {"dim": "columns", "layers": "layers", "hidden": "width of hidden layers", "rows": "rows"}
 QUANTITIES = {"train": "training step", "log_prob": "log_prob", "sample": "sampling"}

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import jax
@@ -14,19 +15,24 @@ from numpy.typing import ArrayLike
 from densiflow.errors import ContextError, KeyTypeError, ShapeError
 
 SMALL = (64, 256)  # rows a compiled program takes, and multiples of `STEP`
-STEP = 1024
+STEP = 1000  # what people ask for, so that it is neither padded nor cut
 MOST_STEPS = 10
 CELLS = 2**20  # numbers in a piece of the widest layer, at most: what the caches near the cores hold
 ON_ACCELERATOR = (64, 256, 1024, 4096, 16384, 65536)
 AHEAD = 2  # pieces under way while another is read
 
-_NOTHING = np.zeros((), np.float32)
-
 
 def is_traced(*trees: Any) -> bool:
     """Whether values are not known here: something given is traced by grad or vmap, or all of this is inside jit."""
-    here = jax.device_put(_NOTHING)  # traced inside jit; compiles nothing outside
+    here = jax.device_put(_nothing())  # traced inside jit; compiles nothing outside
     return any(isinstance(leaf, jax.core.Tracer) for leaf in (here, *jax.tree.leaves(trees)))
+
+
+@cache
+def _nothing() -> Array:
+    """Some array on the device, from which `device_put` is quicker than from the host."""
+    with jax.ensure_compile_time_eval():
+        return jax.device_put(np.zeros((), np.float32))
 
 
 def check_x(x: ArrayLike, dim: int, name: str = "x") -> None:
@@ -86,7 +92,7 @@ def sizes_for(flow: Any) -> tuple[int, ...]:
     nothing and starts programs slowly.
 
     >>> sizes_for({"weight": np.zeros((5, 512, 43))})
-    (64, 256, 1024, 2048)
+    (64, 256, 1000, 2000)
     """
     leaves = jax.tree.leaves(flow)
     if any(device.platform != "cpu" for leaf in leaves[:1] if isinstance(leaf, Array) for device in leaf.devices()):
@@ -99,21 +105,21 @@ def sizes_for(flow: Any) -> tuple[int, ...]:
 def piece(n: int, sizes: Sequence[int]) -> int:
     """Rows of each piece of a batch of `n`: pieces of one size, as few as `sizes` allow, so one program does.
 
-    >>> [piece(n, (64, 256, 1024, 2048)) for n in (1, 65, 1500, 2500, 1_000_000)]
-    [64, 256, 2048, 2048, 2048]
+    >>> [piece(n, (64, 256, 1000, 2000)) for n in (1, 65, 1500, 2500, 1_000_000)]
+    [64, 256, 2000, 2000, 2000]
     """
     count = -(-n // sizes[-1])
     share = -(-n // max(count, 1))
     return next(size for size in sizes if size >= share)
 
 
-def batch(flow: Any, least: int = 2**17) -> int:
+def batch(flow: Any, least: int = 130_000) -> int:
     """Rows, at least `least`, of batches that together give to the bit what one batch of all their rows gives.
 
     They are whole pieces of the longest size, and so many that a batch of that or more goes in no other.
 
     >>> batch({"weight": np.zeros((5, 300, 43))})
-    132096
+    132000
     """
     longest = sizes_for(flow)[-1]
     return longest * max(-(-least // longest), MOST_STEPS)
