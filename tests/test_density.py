@@ -289,8 +289,8 @@ COLUMNS = ["a", "b", "c"]
         (lambda X: FlowDensity().fit(X[:0]), TableError, ["0 sample"]),
         (lambda X: FlowDensity().fit(X[:1]), TableError, ["1 sample"]),
         (lambda X: FlowDensity().fit(X[:, 0]), TableError, ["(300, 1)"]),
-        (lambda X: FlowDensity().fit(pd.DataFrame({"t": ["x", "y"]})), TableError, ["'t'", "text"]),
-        (lambda X: FlowDensity().fit(np.where(X[5, 1] == X, np.nan, X)), TableError, ["row 5", "column 1"]),
+        (lambda X: FlowDensity("maf").fit(pd.DataFrame({"t": ["x", "y"]})), TableError, ["'t'", "text"]),
+        (lambda X: FlowDensity("maf").fit(np.where(X[5, 1] == X, np.nan, X)), TableError, ["row 5", "column 1"]),
         (lambda X: FlowDensity().fit(np.where(X[7, 2] == X, np.inf, X)), TableError, ["row 7", "column 2", "inf"]),
         (lambda X: FlowDensity().fit(X * [1, 0, 1]), TableError, ["column 1", "constant", "0.0"]),
         (lambda X: FlowDensity().fit(pd.DataFrame(X, columns=["a", "b", "a"])), TableError, ["'a'"]),
@@ -363,6 +363,6 @@ def test_any_recipe_may_be_named(X, name, tmp_path):
     density.save(tmp_path / "model.densiflow")
     assert np.array_equal(load(tmp_path / "model.densiflow").score_samples(X), density.score_samples(X))
     with pytest.raises(
-        ArgumentError, match=r"flow must be auto, a recipe \(coupling_spline, iaf, .*\) or a Flow, got 'x'"
+        ArgumentError, match=r"flow must be auto, mixed, a recipe \(coupling_spline, iaf, .*\) or a Flow, got 'x'"
     ):
         FlowDensity(flow="x", **QUICK).fit(X)

@@ -52,9 +52,16 @@ def log_mass(low: Array, high: Array) -> Array:
     sign = jnp.where(middle > 0, -1.0, 1.0).astype(middle.dtype)  # seen from the left, where both are small
     near = jnp.where(narrow, sign * middle, jnp.maximum(sign * low, sign * high))
     far = jnp.where(narrow, near - 1.0, jnp.minimum(sign * low, sign * high))
-    log_near = log_cdf(near)
-    wide = log_near + jnp.log(-jnp.expm1(log_cdf(far) - log_near))
+    wide = log_cdf(near) + jnp.log(-jnp.expm1(_log_ratio(far, near)))
     return jnp.where(narrow, log_density(middle) + jnp.log(jnp.where(narrow, width, 1.0)), wide)
+
+
+def _log_ratio(far: Array, near: Array) -> Array:
+    """Give log Phi(far) - log Phi(near) for far below near, without the cancellation of their squares far left."""
+    left = jnp.minimum(near, 0.0)
+    farther = jnp.minimum(far, left)
+    of_mills = log_erfcx(-farther / math.sqrt(2)) - log_erfcx(-left / math.sqrt(2))
+    return jnp.where(near < 0, 0.5 * (far - near) * -(far + near) + of_mills, log_cdf(far) - log_cdf(near))
 
 
 def log_erfcx(t: Array) -> Array:

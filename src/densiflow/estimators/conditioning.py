@@ -110,7 +110,7 @@ def imputed(
     weights = np.where(np.isfinite(weights), weights, -1e30)
     noise = np.asarray(jax.random.gumbel(choice_key, weights.shape))
     chosen = np.argmax(weights + noise, axis=1)
-    decoded = encoder.decode(rows[np.arange(len(rows)), chosen])
+    decoded = encoder.decode(rows[np.arange(len(rows)), chosen], drawn=True)
     out[open_rows] = np.where(part, cells, decoded)
     return out
 

@@ -335,7 +335,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             with self._fitted_precision():
                 drawn = self.flow_.sample(key, rows if given is None else 1, given, start=start)
                 x = np.asarray(drawn, np.float64).reshape(rows, -1)
-            yield self.encoder_.decode(x)
+            yield self.encoder_.decode(x, drawn=True)
             start += rows
 
     def _cells(self, n_samples: int, random_state: RandomState) -> Floats:
