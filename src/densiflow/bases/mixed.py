@@ -107,12 +107,14 @@ class Mixed(Base):
 
     @property
     def support(self) -> Space:
-        """Levels from 0 on, and any number."""
+        """Levels from 0 on, cells that samples can fall into, and any number: no standardising may move the former."""
         layout = self.layout
-        sizes = np.repeat(np.asarray(self.sizes), layout.widths)
-        lower = np.where(sizes > 0, -0.5, -np.inf)
-        upper = np.where(sizes > 0, sizes - 0.5, np.inf)
-        return Space("mixed", tuple(lower.tolist()), tuple(upper.tolist())) if sizes.any() else REAL
+        if not any((*self.sizes, *self.cells)):
+            return REAL
+        sizes, cells = (np.repeat(np.asarray(of), layout.widths) for of in (self.sizes, self.cells))
+        end = np.where(sizes > 0, sizes - 0.5, np.where(cells > 0, BEYOND, np.inf))
+        start = np.where(sizes > 0, -0.5, -end)
+        return Space("mixed", tuple(start.tolist()), tuple(end.tolist()))
 
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
         return jnp.sum(self.log_probs(z, context))
