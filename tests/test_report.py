@@ -6,13 +6,14 @@ from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from scipy import stats
 
 from densiflow import FlowDensity, judge, load
 from densiflow.cli import main
-from densiflow.errors import ArgumentError, TableError
+from densiflow.errors import ArgumentError, DensiflowWarning, TableError
 from densiflow.judge.evidence import Absent
 from densiflow.judge.html import joined, tag
 from densiflow.judge.report import written
@@ -143,7 +144,7 @@ def test_a_right_model_is_believed(right):
     assert "Believe it" in right[1]
     assert {finding.check for finding in found.findings} >= {
         "Rows", "Held-out likelihood", "Columns by themselves", "Calibration", "Coverage of intervals",
-        "Two-sample test", "Correlations", "Copies",
+        "Base space", "Two-sample test", "Correlations", "Copies",
     }  # fmt: skip
 
 
@@ -290,6 +291,51 @@ def test_mixed_columns_are_pictured_and_compared():
     assert "2021-" in str(pairs[2])
     for kind in ("marginals", "calibration", "correlations", "corner"):
         assert judge.compared(model, table(200, 3), kind).axes
+
+
+@pytest.fixture(scope="module")
+def mixed():
+    """A small model of words, dates, zeros, gaps, switches and identifiers, and rows to judge it by."""
+    rng = np.random.default_rng(0)
+    n = 600
+    amount = np.where(rng.uniform(size=n) < 0.3, 0.0, np.round(rng.gamma(2.0, 10.0, n), 2))
+    table = pd.DataFrame(
+        {
+            "<b>word</b>": np.array(["near", "far", "<off>"])[rng.choice(3, n, p=[0.6, 0.3, 0.1])],
+            "when": pd.Timestamp("2021-05-01") + pd.to_timedelta(rng.integers(200, size=n), unit="D"),
+            "amount": amount,
+            "gaps": np.where(rng.uniform(size=n) < 0.1, np.nan, rng.normal(size=n)),
+            "switch": rng.uniform(size=n) < 0.4,
+            "code": [f"row-{i:05d}" for i in range(n)],
+        }
+    )
+    with pytest.warns(DensiflowWarning, match="'code'"):
+        model = FlowDensity(hidden=(8,), max_epochs=2, random_state=0).fit(table[:300])
+    return model, table[300:]
+
+
+def test_a_report_of_a_mixed_table(mixed):
+    model, table = mixed
+    evidence = judge.examine(model, table, table[:200])
+    assert evidence.names == ["<b>word</b>", "when", "amount", "gaps", "switch"]  # not the identifier
+    assert [cells.meaning for cells in evidence.data] == ["label", "date", "number", "number", "label"]
+    assert evidence.calibration.names == tuple(evidence.names)
+    assert np.isfinite([beside.mean for beside in evidence.likelihood.baselines]).all()
+    assert 0.05 < evidence.data[3].missing < 0.15
+    text = written(evidence, "mixed")
+    page = Page(text)
+    assert "b" not in {tag for tag, _ in page.tags}
+    assert "2021-05-01" in text
+    assert any("missing" in image["alt"] for image in page.all("img"))
+    blamed = {name for row in evidence.surprising for name, _ in row.blamed}
+    assert blamed <= set(evidence.names)
+    for kind in ("marginals", "calibration", "correlations", "corner"):
+        assert judge.compared(model, table, kind).axes
+
+
+def test_column_scores_of_a_row_in_a_report_add_up(mixed):
+    model, table = mixed
+    np.testing.assert_allclose(model.column_scores(table).sum(axis=1), model.score_samples(table), rtol=1e-4)
 
 
 def test_tags_escape_texts_and_attributes():

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densiflow.judge.columns import Cells, height, paired, subset
+from densiflow.judge.threads import one_thread
 
 Floats = NDArray[Any]
 
@@ -87,10 +88,11 @@ def correlations(data: Any, samples: Any, *, most_rows: int = MOST_ROWS, random_
     total = np.arange(len(both[0]))
     of_data, of_samples = (_dependence(both, sizes, rows) for rows in (total[:count], total[count:]))
     largest = []
-    for _ in range(SHUFFLES):
-        dealt = rng.permutation(total)
-        left, right = (_dependence(both, sizes, rows) for rows in (dealt[:count], dealt[count:]))
-        largest.append(np.abs(left - right).max())
+    with one_thread():
+        for _ in range(SHUFFLES):
+            dealt = rng.permutation(total)
+            left, right = (_dependence(both, sizes, rows) for rows in (dealt[:count], dealt[count:]))
+            largest.append(np.abs(left - right).max())
     return Correlations(names, of_data, of_samples, float(np.quantile(largest, 0.95)), count)
 
 

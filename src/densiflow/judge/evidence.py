@@ -105,7 +105,8 @@ def examine(
     found = likelihood(model, table, train, context=context, train_context=train_context, random_state=random_state)
     tell("samples")
     drawn = _drawn(model, height(table), context, random_state)
-    nats = np.asarray(model.score_samples(drawn, **given(context)), np.float64)
+    # samples lack the identifiers that the model was given, so it may not take them as a table of its own
+    nats = attempt(lambda: np.asarray(model.score_samples(drawn, **given(context)), np.float64))
     seen = paired(columns_seen(model, table), columns_seen(model, drawn))
     data, samples = (list(side) for side in zip(*seen, strict=True))
     tell("calibration")
@@ -135,7 +136,7 @@ def examine(
         history=histories[0],
         members=len(histories),
         likelihood=found,
-        sample_nats=nats[np.isfinite(nats)],
+        sample_nats=np.empty(0) if isinstance(nats, Absent) else nats[np.isfinite(nats)],
         marginals=marginals(data, samples),
         calibration=_of(transforms, lambda pits: calibration(pits, names)),
         coverage=_of(transforms, lambda pits: coverage(pits, names)),

@@ -56,20 +56,19 @@ def _checks(evidence: Evidence) -> Html:
 def _data(evidence: Evidence) -> Html:
     rows = []
     for cells, kind, described in zip(evidence.data, evidence.kinds, evidence.described, strict=True):
-        kind = kind or cells.meaning
-        rows.append((cells.name, f"{kind}: {described}" if described else kind, f"{cells.missing:.1%}", *_range(cells)))
-    head = ["Column", "Kind", "Missing", "Smallest", "Median", "Largest"]
-    return table("The held-out rows", head, rows, numbers=(2, 3, 4, 5))
+        rows.append((cells.name, f"{cells.missing:.1%}", *_range(cells), described or kind or cells.meaning))
+    head = ["Column", "Missing", "Smallest", "Median or commonest", "Largest", "What the model takes it for"]
+    return table("The held-out rows", head, rows, numbers=(1, 2, 3, 4))
 
 
 def _range(cells: Cells) -> tuple[str, str, str]:
-    """The smallest, the median and the largest cell; of labels, how many there are and the commonest."""
+    """The smallest, the median and the largest cell; of labels the commonest alone."""
     there = cells.present
     if not len(there):
         return "", "", ""
     if cells.is_label:
         counts = np.bincount(there.astype(int), minlength=len(cells.labels))
-        return f"{np.count_nonzero(counts)} labels", f"{cells.labels[int(np.argmax(counts))]} (commonest)", ""
+        return "", cells.labels[int(np.argmax(counts))], ""
     low, middle, high = (cells.shown(float(value)) for value in (there.min(), np.median(there), there.max()))
     return low, middle, high
 

@@ -82,6 +82,7 @@ def _findings(evidence: Evidence) -> Iterator[Finding]:
     checks = (
         ("Calibration", _calibration),
         ("Coverage of intervals", _coverage),
+        ("Base space", _base),
         ("Two-sample test", _two_sample),
         ("Correlations", _correlations),
         ("Copies", _copies),
@@ -178,6 +179,20 @@ def _coverage(evidence: Evidence) -> tuple[Says, str] | None:
     return says, f"Its {found.nominal[level]:.0%} intervals hold {found.pooled[level]:.1%} of the cells{way}."
 
 
+def _base(evidence: Evidence) -> tuple[Says, str] | None:
+    found = evidence.base
+    if isinstance(found, Absent) or found.correlated is None or found.squares_correlated is None:
+        return None
+    pairs = [(found.correlation, found.correlated, ""), (found.of_squares, found.squares_correlated, " the squares of")]
+    size, columns, of = max(pairs, key=lambda pair: abs(pair[0]))
+    if abs(size) <= found.correlation_chance:
+        return "good", "No two columns depend on each other in base space, as far as correlations tell."
+    return _level(abs(size), CORRELATIONS), (
+        f"In base space{of} {columns[0]} and {columns[1]} have correlation {size:.2f}; a right model leaves none "
+        f"(by chance up to {found.correlation_chance:.2f})."
+    )
+
+
 def _two_sample(evidence: Evidence) -> tuple[Says, str] | None:
     found = evidence.two_sample
     if isinstance(found, Absent):
@@ -225,7 +240,7 @@ def limits() -> list[tuple[str, Any, Any]]:
         ("Largest difference of distribution functions (columns by themselves, calibration)", *DISTANCES),
         ("Accuracy of the classifier", *ACCURACIES),
         ("Coverage of an interval off by", *INTERVALS),
-        ("Difference of a correlation", *CORRELATIONS),
+        ("Difference of a correlation, or a correlation in base space", *CORRELATIONS),
         ("Share of copies, more than among data", *COPIES),
         ("Share of rows with density zero", 0, IMPOSSIBLE),
     ]
