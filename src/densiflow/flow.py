@@ -109,7 +109,7 @@ class Flow(eqx.Module):
     @property
     def is_scalable(self) -> bool:
         """Whether data and base fill the whole real space, so that standardising leaves the flow's support alone."""
-        return self.bijection.domain == REAL and self.base.support == REAL
+        return self.bijection.domain == REAL and self.base.is_movable
 
     def log_prob(self, x: ArrayLike, context: ArrayLike | None = None) -> Array:
         """Log density of each row, nats: (..., dim) and (..., c) to (...); -inf outside the domain."""

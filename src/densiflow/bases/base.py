@@ -32,6 +32,11 @@ class Base(eqx.Module):
         """Where the density is positive."""
         return REAL
 
+    @property
+    def is_movable(self) -> bool:
+        """Whether rows may be shifted and scaled on their way here, as standardising does."""
+        return self.support == REAL
+
     @classmethod
     def examples(cls, key: Array) -> dict[str, Self]:
         """Awkward members of the class, by name, for the laws to be tried on."""

@@ -116,6 +116,10 @@ class Mixed(Base):
         start = np.where(sizes > 0, -0.5, -end)
         return Space("mixed", tuple(start.tolist()), tuple(end.tolist()))
 
+    @property
+    def is_movable(self) -> bool:
+        return False  # what is asked of a variable, not of the row, is asked of the base itself
+
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
         return jnp.sum(self.log_probs(z, context))
 
