@@ -193,9 +193,10 @@ def test_float64_without_any_setting_of_jax(X, tmp_path):
     assert not jax.config.jax_enable_x64
 
 
+@pytest.mark.parametrize("ensemble", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_copies_keep_every_bit(X, dtype):
-    est = FlowDensity(dtype=dtype, **QUICK).fit(X)
+def test_copies_keep_every_bit(X, dtype, ensemble):
+    est = FlowDensity(dtype=dtype, ensemble=ensemble, **QUICK).fit(X)
     for again in (pickle.loads(pickle.dumps(est)), copy.deepcopy(est)):
         assert again.flow_.dtype == est.flow_.dtype == np.dtype(dtype)
         assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(again.flow_))

@@ -9,16 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from densiflow import bases, bijections, errors, laws, migrate, recipes, training
-    from densiflow.estimators import FlowDensity
+    from densiflow.estimators import FlowClassifier, FlowDensity, FlowOutlierDetector, FlowRegressor
     from densiflow.files import load
     from densiflow.flow import Flow
 
 __version__ = "0.1.0"
 
-_HOMES = {"Flow": "densiflow.flow", "FlowDensity": "densiflow.estimators", "load": "densiflow.files"}
+_ESTIMATORS = ("FlowClassifier", "FlowDensity", "FlowOutlierDetector", "FlowRegressor")
+_HOMES = {"Flow": "densiflow.flow", "load": "densiflow.files"} | dict.fromkeys(_ESTIMATORS, "densiflow.estimators")
 _FOLDERS = ("bases", "bijections", "errors", "laws", "migrate", "recipes", "training")
 
-__all__ = ["Flow", "FlowDensity", "bases", "bijections", "errors", "laws", "load", "migrate", "recipes", "training"]
+__all__ = [
+    "Flow",
+    "FlowClassifier",
+    "FlowDensity",
+    "FlowOutlierDetector",
+    "FlowRegressor",
+    "bases",
+    "bijections",
+    "errors",
+    "laws",
+    "load",
+    "migrate",
+    "recipes",
+    "training",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,24 +8,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from densiflow.ensemble import Ensemble
 from densiflow.flow import Flow
 
 
 def packed(state: dict[str, Any]) -> dict[str, Any]:
     """An estimator's attributes with every flow's arrays as numpy's."""
-    return {name: _on_host(value) if isinstance(value, Flow) else value for name, value in state.items()}
+    return {name: _on_host(value) if isinstance(value, Flow | Ensemble) else value for name, value in state.items()}
 
 
 def unpacked(state: dict[str, Any]) -> dict[str, Any]:
     """Undo `packed`: a float64 flow stays one, also while JAX has float64 switched off."""
-    return {name: _on_device(value) if isinstance(value, Flow) else value for name, value in state.items()}
+    return {name: _on_device(value) if isinstance(value, Flow | Ensemble) else value for name, value in state.items()}
 
 
-def _on_host(flow: Flow) -> Any:
+class KeepsPrecision:
+    """An estimator whose copies, pickled or not, keep every bit of the flows that are its attributes."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return packed(super().__getstate__())  # type: ignore[arg-type]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(unpacked(state))  # type: ignore[misc]
+
+
+def _on_host(flow: Flow | Ensemble) -> Any:
     return jax.tree.map(lambda leaf: np.asarray(leaf) if eqx.is_array(leaf) else leaf, flow)
 
 
-def _on_device(flow: Flow) -> Any:
+def _on_device(flow: Flow | Ensemble) -> Any:
     wide = flow.dtype == np.float64
     with jax.enable_x64(True) if wide else nullcontext():
         return jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, np.ndarray) else leaf, flow)

@@ -1,0 +1,130 @@
+"""`FlowOutlierDetector`: rows of low density, and which columns make them so."""
+
+import copy
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from densiflow import FlowDensity, FlowOutlierDetector, load
+from densiflow.errors import ArgumentError, DensiflowError, TableError
+from densiflow.estimators.fitted import NotFittedError
+from densiflow.estimators.outliers import _weighted_quantile
+
+QUICK = {"layers": 1, "hidden": (8,), "max_epochs": 10, "random_state": 0, "verbose": False}
+
+
+def rows(n=500, seed=0):
+    rng = np.random.default_rng(seed)
+    a = rng.normal(50.0, 10.0, n)
+    return np.column_stack([a, 0.1 * a + 0.1 * rng.normal(size=n), rng.normal(size=n)])
+
+
+@pytest.fixture(scope="module")
+def X():
+    return rows()
+
+
+@pytest.fixture(scope="module")
+def fitted(X):
+    return FlowOutlierDetector(0.1, **QUICK).fit(X)
+
+
+def test_the_scores_are_those_of_the_density(fitted, X):
+    density = FlowDensity(**QUICK).fit(X)
+    assert np.array_equal(fitted.score_samples(X), density.score_samples(X))
+    assert np.array_equal(fitted.decision_function(X), fitted.score_samples(X) - fitted.offset_)
+    assert np.array_equal(fitted.predict(X) == -1, fitted.decision_function(X) < 0)
+
+
+@pytest.mark.parametrize(("contamination", "outliers"), [(0.1, 50), (0.001, 0), (0.0133, 6), (0.5, 250), ("auto", 5)])
+def test_so_many_of_the_fitted_rows_are_outliers(X, contamination, outliers):
+    detector = FlowOutlierDetector(contamination, **QUICK)
+    assert np.count_nonzero(detector.fit_predict(X) == -1) == outliers
+    assert np.array_equal(detector.fit_predict(X), detector.predict(X))
+
+
+def test_planted_outliers_are_found():
+    X = np.concatenate([rows(950), rows(50) * [1.0, 1.5, 1.0]])
+    found = FlowOutlierDetector(0.05, layers=2, hidden=(16,), max_epochs=40, random_state=0).fit_predict(X)
+    assert np.count_nonzero(found[950:] == -1) >= 45
+
+
+@pytest.mark.parametrize("flow", ["auto", "mixed"])
+@pytest.mark.parametrize("ensemble", [1, 2])
+def test_contributions_sum_to_the_surprise(X, flow, ensemble):
+    options = {**QUICK, "flow": flow, "ensemble": ensemble}
+    detector = FlowOutlierDetector(**options)
+    detector.fit(X)
+    contributions = detector.contributions(X)
+    assert contributions.shape == X.shape
+    surprise = -detector.score_samples(X)
+    np.testing.assert_allclose(contributions.sum(axis=1), surprise - detector.typical_surprise_.sum(), atol=1e-4)
+    np.testing.assert_allclose(contributions.mean(axis=0), 0.0, atol=1e-6)
+    # and the units of the columns are in none of them
+    units = np.array([1.0, 1e3, 1e-6])
+    scaled = FlowOutlierDetector(**options).fit(X * units)
+    np.testing.assert_allclose(scaled.contributions(X * units), contributions, atol=1e-2)
+
+
+def test_the_column_that_is_odd_contributes_most(fitted, X):
+    odd = np.tile(X.mean(axis=0), (3, 1)) + np.diag([60.0, 4.0, 8.0])
+    assert (np.argmax(fitted.contributions(odd)[1:], axis=1) == [1, 2]).all()
+    assert (fitted.predict(odd) == -1).all()
+
+
+def test_weights_count_as_rows_do():
+    """The offset of weighted rows is that of the rows repeated."""
+    rng = np.random.default_rng(0)
+    scores, weight = rng.normal(size=60), rng.integers(0, 4, 60)
+    for share in (0.01, 0.1, 0.25, 0.5):
+        repeated = np.repeat(scores, weight)
+        expected = _weighted_quantile(repeated, np.ones(len(repeated)), share)
+        assert _weighted_quantile(scores, weight.astype(float), share) == expected
+        assert np.mean(repeated < expected) <= share <= np.mean(repeated <= expected)
+
+
+def test_rows_of_weight_zero_have_no_say_in_the_offset(X):
+    weight = np.arange(len(X)) % 2
+    detector = FlowOutlierDetector(0.1, **QUICK).fit(X, sample_weight=weight)
+    assert np.count_nonzero(detector.predict(X[weight == 1]) == -1) == 25
+
+
+@pytest.mark.parametrize("container", [pd.DataFrame, pl.DataFrame])
+def test_data_frames(X, fitted, container):
+    frame = container({"a": X[:, 0], "b": X[:, 1], "c": X[:, 2]})
+    detector = FlowOutlierDetector(0.1, **QUICK).fit(frame)
+    assert list(detector.feature_names_in_) == ["a", "b", "c"]
+    assert np.array_equal(detector.predict(frame), fitted.predict(X))
+
+
+def test_files_and_copies(fitted, X, tmp_path):
+    fitted.save(tmp_path / "model")
+    for again in (load(tmp_path / "model"), pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        assert isinstance(again, FlowOutlierDetector)
+        assert again.get_params() == fitted.get_params()
+        assert np.array_equal(again.decision_function(X), fitted.decision_function(X))
+        assert np.array_equal(again.contributions(X), fitted.contributions(X))
+        assert again.n_features_in_ == 3
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda d, X: FlowOutlierDetector(0.0).fit(X), ArgumentError, ["contamination", "0.0"]),
+        (lambda d, X: FlowOutlierDetector(0.6).fit(X), ArgumentError, ["contamination", "0.6"]),
+        (lambda d, X: FlowOutlierDetector("some").fit(X), ArgumentError, ["contamination", "'some'"]),
+        (lambda d, X: FlowOutlierDetector().predict(X), NotFittedError, ["FlowOutlierDetector", "fit"]),
+        (lambda d, X: FlowOutlierDetector().contributions(X), NotFittedError, ["FlowOutlierDetector", "fit"]),
+        (lambda d, X: d.predict(X[:, :2]), TableError, ["2 features", "3"]),
+    ],
+)
+def test_mistakes_are_named(fitted, X, call, error, words):
+    with pytest.raises(error) as caught:
+        call(fitted, X)
+    assert isinstance(caught.value, DensiflowError)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(word in message for word in words), message
