@@ -18,6 +18,7 @@ Rows = tuple[Array, Array]  # (dim, n) and (n,)
 Pure = Callable[[Any, Array, Array | None], Rows]  # of the network, the rows and their contexts
 
 ACTIVATIONS = ("relu", "tanh")  # in the kernels' own order
+TILE = 64  # rows of data that the kernels take together
 
 
 class Layers(NamedTuple):
@@ -141,9 +142,9 @@ def _scored(name: str, layers: Layers, scalar: Any, x: Array, context: Array | N
 
 def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Callable[..., Rows]) -> Rows:
     """The kernel's values with the kernel's gradients."""
-    depth, n = len(layers.orders) - 1, x.shape[1]
-    said = [(depth, weight.shape[1], n) for weight in layers.networks.weights]  # by each product of each layer
-    kept = [(depth, *x.shape), *said]
+    # what each network reads and what each of its products says, tile after tile
+    depth, tiles = len(layers.orders) - 1, -(-x.shape[1] // TILE)
+    kept = [(depth, tiles, units, TILE) for units in (len(x), *(w.shape[1] for w in layers.networks.weights))]
 
     def kernel(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
         arrays = [x, layers.orders, *_arrays(layers.networks, context)]

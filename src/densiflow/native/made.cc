@@ -4,6 +4,8 @@
 // are features-major float32: x (dim, n), weights (depth, out, in). Units are sorted by degree, so each mask is a
 // staircase, given by `reach`: products.h.
 
+#include <string>
+
 #include "affine.h"
 #include "spline.h"
 
@@ -12,66 +14,66 @@ namespace {
 
 constexpr int64_t STRIP_ROWS = 4 * HEIGHT;  // of the last product, computed together: whole columns of about as many
 
-// One network: the columns mapped, and the logs of their slopes added to log_det. `room` takes two layers and a step;
-// `keep(l, first, rows, y)` is given what layer l says.
-template <typename Scalar, typename Keep>
+// One network: the columns mapped, and the logs of their slopes added to log_det. `said(l, r)` is where layer l is to
+// say what it does from row r on; the last one's rows may share a place.
+template <typename Scalar, typename Said>
 void to_base(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, const float* columns,
-             float* mapped, float* log_det, float* room, const Keep& keep) {
+             float* mapped, float* log_det, float* step, const Said& said) {
   const int64_t numbers = scalar.parameters(), together = std::max<int64_t>(1, STRIP_ROWS / numbers);
-  float *h = room, *y = h + net.widest * TILE, *step = y + net.widest * TILE;
   const float* read = columns;
   for (size_t l = 0; !net.is_last(l); ++l) {
     const Layer& layer = net.layers[l];
+    float* y = said(l, 0);
     const float* bias = layer.begin(0, layer.out, part, y);
     add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors, step);
     activate(y, layer.out, part.vectors, activation);
-    keep(l, 0, layer.out, y);
-    std::swap(h, y);
-    read = h;
+    read = y;
   }
   const Layer& last = net.layers.back();
   for (int64_t column = 0; column < net.dim; column += together) {  // mapped while their parameters are at hand
     const int64_t until = std::min(column + together, net.dim), first = column * numbers, end = until * numbers;
+    float* y = said(net.layers.size() - 1, first);
     const float* bias = last.begin(first, end, part, y);
     add_products(last, first, end, 0, last.in, read, bias, y, part.vectors, step);
-    keep(net.layers.size() - 1, first, end - first, y);
-    for (int64_t d = column; d < until; ++d) {
-      const float* theta = y + (d - column) * numbers * TILE;
-      const auto map = [&](int c, Vector v) { return scalar.to_base(theta + c, v); };
+    for (int64_t d = column; d < until; ++d, y += numbers * TILE) {
+      const auto map = [&](int c, Vector v) { return scalar.to_base(y + c, v); };
       map_column(map, columns + d * TILE, mapped + d * TILE, log_det, part.vectors);
     }
   }
 }
 
-// `kept` may take what the way back of training needs, stacked: what each network reads (dim, n), and what every layer
-// says (out, n).
+// `kept` may take what the way back of training needs, stacked and tile after tile: what each network reads, and what
+// every layer says.
 template <typename Scalar>
 ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Orders orders, ffi::RemainingArgs arrays, Result z,
                        Result log_det, ffi::RemainingRets kept, Reach reach, int64_t activation, Scalar scalar) {
   const int64_t n = x.dimensions()[1], dim = x.dimensions()[0];
   const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
   const int64_t depth = networks.size(), group = together(networks), widest = networks[0].widest;
+  if (kept.size() && kept.get<Array>(0).value()->dimensions()[3] != TILE)
+    return ffi::Error::InvalidArgument("what is kept must be in tiles of " + std::to_string(TILE) + " rows");
   for (int64_t first = 0; first < depth; first += group)  // between groups the rows are in z
     in_parallel(pool, tiles(n), [&](int64_t tile) {
       const Part part(tile, n);
-      float* columns = scratch((2 * dim + 1) * TILE + widest * (2 * TILE + HEIGHT));
-      float *mapped = columns + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
+      float* own = scratch((2 * dim + 1) * TILE + widest * (2 * TILE + HEIGHT));
+      float *mapped = own + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
+      float* step = room + 2 * widest * TILE;
       std::fill(dets, dets + TILE, 0.f);
       part.read(first ? z->typed_data() : x.typed_data(), dim, mapped);
       if (first) part.read(log_det->typed_data(), 1, dets);
       const int64_t end = std::min(first + group, depth);
       const int32_t* order = orders.typed_data() + first * dim;
       for (int64_t t = first; t < end; ++t, order += dim) {
+        float* columns = kept.size() ? part.of(**kept.get<Array>(0), t) : own;
         gather(mapped, order, dim, columns);
-        if (kept.size()) part.write(columns, dim, of(t, **kept.get<Array>(0)));
-        const auto keep = [&](size_t l, int64_t row, int64_t rows, const float* y) {
-          if (kept.size()) part.write(y, rows, of(t, **kept.get<Array>(1 + l)) + row * n);
+        const auto said = [&](size_t l, int64_t row) {
+          return kept.size() ? part.of(**kept.get<Array>(1 + l), t) + row * TILE : room + l % 2 * widest * TILE;
         };
-        to_base(networks[t], scalar, activation, part, columns, mapped, dets, room, keep);
+        to_base(networks[t], scalar, activation, part, columns, mapped, dets, step, said);
       }
       if (end == depth) {
-        gather(mapped, order, dim, columns);
-        std::swap(mapped, columns);
+        gather(mapped, order, dim, own);
+        std::swap(mapped, own);
       }
       part.write(mapped, dim, z->typed_data());
       part.write(dets, 1, log_det->typed_data());

@@ -28,6 +28,11 @@ struct Part {
   Part(int64_t tile, int64_t n)
       : n(n), start(tile * TILE), count(std::min<int64_t>(TILE, n - start)), vectors((count + LANES - 1) / LANES) {}
 
+  // This tile of number t of a stack of arrays that are kept tile after tile: (depth, tiles, rows, TILE).
+  float* of(const Array& kept, int64_t t) const {
+    return densiflow::of(t, kept) + start * kept.dimensions()[2];
+  }
+
   void read(const float* array, int64_t rows, float* tile) const {
     for (int64_t r = 0; r < rows; ++r, tile += TILE) {
       std::memcpy(tile, array + r * n + start, 4 * count);

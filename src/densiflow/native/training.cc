@@ -21,7 +21,7 @@ struct Turned {
     for (int64_t k = 0; k < inputs; k += LANES)
       for (int64_t i = 0; i < part.count; i += LANES) {
         Vector square[LANES];
-        for (int unit = 0; unit < LANES; ++unit) square[unit] = load(tile + (k + unit) * TILE + i);
+        for (int64_t unit = 0; unit < LANES; ++unit) square[unit] = load(tile + std::min(k + unit, inputs - 1) * TILE + i);
         turn(square);
         float* to = panels + k / TILE * n * TILE + (part.start + i) * TILE + k % TILE;
         const int64_t left = std::min<int64_t>(LANES, part.count - i);
@@ -109,8 +109,8 @@ float* through_network(const Network& net, const std::vector<Back>& backs, const
                        const Part& part, const float* columns, float* direct, const float* dlog_det, float* room,
                        const Said& said) {
   const int64_t numbers = scalar.parameters(), size = net.widest * TILE;
-  float *h = room, *g = h + size, *next = g + size, *step = next + size;
-  part.read(said(backs.size() - 1), numbers * net.dim, g);
+  float *g = room, *next = g + size, *step = next + size;
+  std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.dim * TILE);
   for (int64_t d = 0; d < net.dim; ++d)
     for (int c = 0; c < part.vectors * LANES; c += LANES) {
       float* dz = direct + d * TILE + c;
@@ -119,8 +119,8 @@ float* through_network(const Network& net, const std::vector<Back>& backs, const
   for (size_t l = backs.size(); l-- > 0;) {
     const Back& back = backs[l];
     const Layer& layer = back.layer;
-    if (l > 0) part.read(said(l - 1), layer.in, h);
-    back.inputs.take(l > 0 ? h : columns, part);
+    const float* h = l > 0 ? said(l - 1) : columns;
+    back.inputs.take(h, part);
     part.write(g, layer.out, back.said);
     if (layer.by_row) part.write(g, layer.out, back.added);
     if (l > 0)
@@ -152,22 +152,19 @@ ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Orders o
     const Network& net = networks[t];
     const std::vector<Back> backs = backs_of(net, t, n, memory, gradients);
     const int32_t* order = orders.typed_data() + t * dim;
-    const auto kept = [&](size_t i) { return of(t, *arrays.get<Array>(2 * depth + i)); };
-
     in_parallel(pool, tiles(n), [&](int64_t tile) {
       const Part part(tile, n);
-      // whole squares are turned: some rows more than there are inputs
-      float* columns = scratch((2 * dim + 1 + LANES) * TILE + net.widest * (3 * TILE + HEIGHT));
-      float *direct = columns + dim * TILE, *dets = direct + dim * TILE, *room = dets + TILE;
-      part.read(t + 1 < networks.size() ? dx->typed_data() : dz.typed_data(), dim, columns);
-      scatter(columns, order + dim, dim, direct);
-      part.read(kept(0), dim, columns);
+      const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(2 * depth + i), t); };
+      float* slopes = scratch((2 * dim + 1) * TILE + net.widest * (2 * TILE + HEIGHT));
+      float *direct = slopes + dim * TILE, *dets = direct + dim * TILE, *room = dets + TILE;
+      part.read(t + 1 < networks.size() ? dx->typed_data() : dz.typed_data(), dim, slopes);
+      scatter(slopes, order + dim, dim, direct);
       part.read(dlog_det.typed_data(), 1, dets);
-      const float* gradient = through_network(net, backs, scalar, activation, part, columns, direct, dets, room,
+      const float* gradient = through_network(net, backs, scalar, activation, part, kept(0), direct, dets, room,
                                               [&](size_t l) { return kept(1 + l); });
       if (t == 0) {
-        scatter(gradient, order, dim, columns);
-        gradient = columns;
+        scatter(gradient, order, dim, slopes);
+        gradient = slopes;
       }
       part.write(gradient, dim, dx->typed_data());
     });
