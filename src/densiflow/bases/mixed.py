@@ -17,7 +17,7 @@ from densiflow.bases.base import Base
 from densiflow.bases.layout import Layout
 from densiflow.errors import ArgumentError
 from densiflow.fixed import Fixed
-from densiflow.networks.grouped_masked_mlp import GroupedMaskedMLP
+from densiflow.networks.uneven_masked_mlp import UnevenMaskedMLP
 from densiflow.precision import dtype_of, float_dtype
 from densiflow.scalars.mixture_cdf import MixtureCDF
 from densiflow.spaces import REAL, Space
@@ -63,7 +63,7 @@ class Mixed(Base):
     0.3333
     """
 
-    network: GroupedMaskedMLP
+    network: UnevenMaskedMLP
     grids: Fixed  # (variables in cells, most cells, 3)
     scalar: MixtureCDF
     dim: int = eqx.field(static=True)
@@ -96,7 +96,7 @@ class Mixed(Base):
         values = layout.values
         reads = [*layout.variable_of, *values, *np.repeat(values, len(CENTRES))]
         gives = [*layout.variable_of, *np.repeat(values, self.scalar.parameters)]
-        self.network = GroupedMaskedMLP(
+        self.network = UnevenMaskedMLP(
             key, reads, gives, context_dim, width=width, blocks=blocks, activation=activation, dtype=dtype
         )
 

@@ -72,7 +72,7 @@ def of_known(
     if _first_are_known(variables):
         nats = mixed_rows.log_probs(model, x, context)
         return np.where(variables, nats, 0.0).sum(axis=1) + volume, np.zeros(len(x))
-    weights = _weighted(model, encoder, x, variables, context, key, draws)[1]
+    weights = _weighted(model, encoder, x, variables, context, key, draws, complete=False)[1]
     nats = logsumexp(weights, axis=1) - np.log(draws)
     with np.errstate(invalid="ignore"):
         share = np.exp(weights - nats[:, None])  # of mean 1
@@ -88,10 +88,12 @@ def imputed(
     key: Array,
     known: Booleans | None = None,
     draws: int = DRAWS,
+    complete: bool = True,
 ) -> Floats:
-    """Cells (n, columns) with what is missing, or not known, drawn given the rest of the row; nothing is left missing.
+    """Cells (n, columns) with what is missing, or not known, drawn given the rest of the row.
 
-    Of several draws of a row one is taken by its weight.
+    Of several draws of a row one is taken by its weight. With ``complete`` no cell is drawn as missing: each is what
+    it would be if none ever were, for cells that are missing at random.
     """
     known = ~np.isnan(matrix) if known is None else known
     open_rows = np.flatnonzero(~known[:, _modelled(encoder)].all(axis=1))
@@ -104,9 +106,8 @@ def imputed(
     variables = columns.spread(encoder, part)
     x, _ = encoder.encode(np.where(part, cells, _somewhere(encoder)))
     draw_key, choice_key = jax.random.split(key)
-    rows, weights = _weighted(
-        model, encoder, x, variables, given, draw_key, 1 if _first_are_known(variables) else draws
-    )
+    draws = 1 if _first_are_known(variables) else draws
+    rows, weights = _weighted(model, encoder, x, variables, given, draw_key, draws, complete)
     weights = np.where(np.isfinite(weights), weights, -1e30)
     noise = np.asarray(jax.random.gumbel(choice_key, weights.shape))
     chosen = np.argmax(weights + noise, axis=1)
@@ -153,13 +154,18 @@ class Conditional:
         kept = _modelled(density.encoder_)
         self._others = [i for i in range(density.encoder_.schema.width) if kept[i] and i not in self._places]
 
-    def sample(self, n_samples: int = 1, *, draws: int = DRAWS, random_state: RandomState = None) -> Any:
-        """Whole rows, the given cells among them, in the container of the table fitted on."""
+    def sample(
+        self, n_samples: int = 1, *, complete: bool = False, draws: int = DRAWS, random_state: RandomState = None
+    ) -> Any:
+        """Whole rows, the given cells among them, in the container of the table fitted on.
+
+        Of several draws of a row one is taken by its weight. With ``complete`` none has a missing cell.
+        """
         check_count("n_samples", n_samples, 1)
         density, encoder = self.density, self.density.encoder_
         matrix, known = _scattered(encoder, self._places, [tuple(self.given.values())] * n_samples)
         with density._fitted_precision():
-            drawn = imputed(density.flow_, encoder, matrix, None, key_of(random_state), known, draws)
+            drawn = imputed(density.flow_, encoder, matrix, None, key_of(random_state), known, draws, complete)
         return encoder.build(drawn)
 
     def score_samples(
@@ -225,12 +231,19 @@ def _for_each(context: Floats | None, n: int) -> Floats | None:
 
 
 def _weighted(
-    model: Model, encoder: Encoder, x: Floats, variables: Booleans, context: Floats | None, key: Array, draws: int
+    model: Model,
+    encoder: Encoder,
+    x: Floats,
+    variables: Booleans,
+    context: Floats | None,
+    key: Array,
+    draws: int,
+    complete: bool,
 ) -> tuple[Floats, Floats]:
-    """Draws of rows (n, draws, width) and the logarithms of their weights (n, draws); none with a missing cell."""
+    """Draws of rows (n, draws, width) and the logarithms of their weights (n, draws)."""
     barred = np.full(len(encoder.variables), -1, np.int32)
     for v, variable in enumerate(encoder.variables):
-        if variable.size and encoder.columns[variable.column].is_missing:
+        if complete and variable.size and encoder.columns[variable.column].is_missing:
             barred[v] = variable.size - 1
     rows, weights = np.empty((len(x), draws, x.shape[1])), np.empty((len(x), draws))
     at_once = max(1, ROWS // draws)

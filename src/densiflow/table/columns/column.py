@@ -99,7 +99,7 @@ class Column:
         return x, log_volume
 
     def decode(self, x: Floats, *, drawn: bool = False) -> Floats:
-        """x (n, width) to cells (n,): on the grid, between low and high; NaN for a missing or an impossible one.
+        """X (n, width) to cells (n,): on the grid, between low and high; NaN for a missing or an impossible one.
 
         With ``drawn`` also between the numbers seen.
         """

@@ -17,7 +17,7 @@ from densiflow.precision import float_dtype
 
 
 @final
-class GroupedMaskedMLP(eqx.Module):
+class UnevenMaskedMLP(eqx.Module):
     r"""A masked network of residual blocks whose inputs and outputs belong to variables, some to each.
 
     .. math:: h_0 = W_0 x + C c + b_0, \qquad h_t = h_{t-1} + V_t\, f(U_t f(h_{t-1}) + a_t) + b_t, \qquad
@@ -33,7 +33,7 @@ class GroupedMaskedMLP(eqx.Module):
 
     Source: Germain et al. 2015, "MADE"; Nash and Durkan 2019, "Autoregressive energy machines" (ResMADE).
 
-    >>> network = GroupedMaskedMLP(jax.random.key(0), reads=(0, 0, 0, 1), gives=(0, 0, 0, 1, 1), width=8)
+    >>> network = UnevenMaskedMLP(jax.random.key(0), reads=(0, 0, 0, 1), gives=(0, 0, 0, 1, 1), width=8)
     >>> network(jnp.ones(4)).tolist()
     [0.0, 0.0, 0.0, 0.0, 0.0]
     """
