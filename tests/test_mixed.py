@@ -185,6 +185,15 @@ def test_cells_are_filled_and_values_given(fitted):
     assert drawn["x"].mean() > 3
 
 
+def test_a_count_that_only_held_out_rows_have_does_not_hide_the_rest():
+    data = table(200)
+    data.loc[:, "count"] = np.where(np.arange(200) % 2, 1, 2)
+    data.loc[7, "count"] = 40
+    for seed in range(6):  # some of which hold the row out
+        density = FlowDensity(**{**QUICK, "max_epochs": 1, "random_state": seed}, columns={"count": "category"})
+        assert np.isfinite(density.fit(data).history_.validation).all()
+
+
 def test_a_flow_of_real_numbers_has_no_parts():
     density = FlowDensity("maf", **QUICK).fit(np.random.default_rng(0).normal(size=(60, 2)))
     with pytest.raises(ArgumentError, match="flow='mixed'"):

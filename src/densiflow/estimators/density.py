@@ -137,7 +137,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with self._precision(dtype_to_fit(self)):
             keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
             flows = [unfitted(self, key, encoder, width_of(given), choices) for key in keys]
-            held = None if held is None else _encoded(held, encoder, given)
+            held = None if held is None else _possible(_encoded(held, encoder, given))
             fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoder, given), held, options)
         # only now, so that a fit that fails leaves the estimator as it was
         self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
@@ -368,6 +368,13 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         return saved.from_state(cls, state)
+
+
+def _possible(rows: Rows) -> Rows:
+    """The rows that the encoder, made of others, gives any density: one level not seen would hide all the rest."""
+    assert rows.log_volume is not None
+    possible = np.isfinite(rows.log_volume)
+    return rows if possible.all() or not possible.any() else rows.take(np.flatnonzero(possible))
 
 
 def _encoded(rows: Rows, encoder: Encoder, given: Encoder | None) -> Rows:
