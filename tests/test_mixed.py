@@ -189,8 +189,10 @@ def test_a_count_that_only_held_out_rows_have_does_not_hide_the_rest():
     data = table(200)
     data.loc[:, "count"] = np.where(np.arange(200) % 2, 1, 2)
     data.loc[7, "count"] = 40
-    for seed in range(6):  # some of which hold the row out
-        density = FlowDensity(**{**QUICK, "max_epochs": 1, "random_state": seed}, columns={"count": "category"})
+    for seed in range(4):  # some of which hold the row out
+        density = FlowDensity(
+            **{**QUICK, "max_epochs": 1, "random_state": seed, "validation": 0.5}, columns={"count": "category"}
+        )
         assert np.isfinite(density.fit(data).history_.validation).all()
 
 
