@@ -32,6 +32,7 @@ class AutoregressiveMixture(Base):
 
     Source: Papamakarios et al. 2017, "Masked autoregressive flow for density estimation", section 3.2 (MAF MoG).
 
+    >>> import jax
     >>> base = AutoregressiveMixture(jax.random.key(0), dim=2, context_dim=1, components=3, hidden=(8,))
     >>> base.sample(jax.random.key(1), jnp.array([0.5])).shape
     (2,)

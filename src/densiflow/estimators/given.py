@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from densiflow.errors import ContextError
+from densiflow.errors import ContextError, TableError
 from densiflow.table.encode import Encoder
+from densiflow.table.refusals import refuse_missing
 
 Floats = NDArray[np.float64]
 
@@ -33,10 +34,7 @@ def as_numbers(encoder: Encoder, matrix: Floats) -> Floats:
 
 def _refuse_missing(encoder: Encoder, matrix: Floats) -> None:
     known = np.array([column.is_missing or column.kind == "identifier" for column in encoder.columns])
-    unknown = np.argwhere(np.isnan(matrix) & ~known)
-    if len(unknown):
-        row, column = (int(place) for place in unknown[0])
-        raise ContextError(
-            f"the context must have no missing cell in {encoder.schema.spoken[column]}, which had none when the model "
-            f"was fitted, but row {row} has one; fill it"
-        )
+    try:
+        refuse_missing("the context", encoder.schema.spoken, np.where(known, 0.0, matrix))
+    except TableError as error:
+        raise ContextError(str(error)) from None
