@@ -1,4 +1,4 @@
-"""Compiled programs are kept in the ignored folder `.cache/jax`; JAX reads these variables when it is imported."""
+"""Compiled programs are kept in the ignored folder `.cache/jax`, one for each worker; JAX reads these variables when it is imported."""
 
 import gc
 import os
@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # JAX writes in place, and another worker would read half a program
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / worker)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 collect_ignore = ["oracles"]  # they run in environments of their own
