@@ -1,4 +1,7 @@
-"""Compiled programs are kept in the ignored folder `.cache/jax`, one for each worker; JAX reads these variables when it is imported."""
+"""Compiled programs are kept in the ignored folder `.cache/jax`, in a folder for each worker.
+
+JAX reads these variables when it is imported. It writes programs in place, where another worker would read half of one.
+"""
 
 import gc
 import os
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".cache" / "jax"))
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):  # JAX writes in place, and another worker would read half a program
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(os.environ["JAX_COMPILATION_CACHE_DIR"]) / worker)
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 

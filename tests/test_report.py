@@ -33,7 +33,9 @@ class Normals:
     def __init__(self, root=ROOT, names=("a", "b", "c"), low=-np.inf):
         self.root, self.names, self.low = root, names, low
         schema, _ = frames.read(self.table(np.eye(3)))
-        self.encoder_ = SimpleNamespace(schema=schema, encode=lambda x: (x, np.zeros(len(x))), columns=())
+        self.encoder_ = SimpleNamespace(
+            schema=schema, encode=lambda x: (x, np.zeros(len(x))), columns=(), kept=[*range(schema.width)]
+        )
         self.history_ = History([-4.0, -3.0], [-4.1, -3.05], best_epoch=1, stopped="patience")
 
     def table(self, x):
@@ -217,7 +219,9 @@ def test_a_conditional_models_gaussian_is_the_conditional_one():
 
         def of(self, names):
             schema, _ = frames.read(model.rows(2, 0).select(names))
-            return SimpleNamespace(schema=schema, encode=lambda x: (x, np.zeros(len(x))), columns=())
+            return SimpleNamespace(
+                schema=schema, encode=lambda x: (x, np.zeros(len(x))), columns=(), kept=[*range(schema.width)]
+            )
 
         def score_samples(self, X, context):
             return model.column_scores(X.append_column("a", context["a"]))[:, 1:].sum(axis=1)

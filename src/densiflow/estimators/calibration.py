@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import log_softmax
 
 Floats = NDArray[np.float64]
 
@@ -50,7 +51,7 @@ class Calibration:
         hit[np.arange(len(codes)), codes] = 1.0
 
         def loss(parameters: Floats) -> tuple[Any, Floats]:
-            log_p = log_softmax(parameters[0] * scores + parameters[1:])
+            log_p = log_softmax(parameters[0] * scores + parameters[1:], axis=1)
             miss = share[:, None] * (np.exp(log_p) - hit)
             away = parameters - np.eye(len(parameters))[0]
             value = -np.sum(share[:, None] * hit * log_p) + 0.5 * DOUBT * away @ away
@@ -63,17 +64,8 @@ class Calibration:
 
     def log_proba(self, scores: Floats) -> Floats:
         """Log probabilities (n, classes); where no class is possible, those of the bias alone."""
-        return log_softmax(self.factor * _finite(scores) + self.bias)
-
-
-def log_softmax(scores: Floats) -> Floats:
-    """The logs of exp(scores) as shares of its row.
-
-    >>> np.exp(log_softmax(np.array([[0.0, np.log(3.0)]]))).round(3)
-    array([[0.25, 0.75]])
-    """
-    above = scores - scores.max(axis=1, keepdims=True)
-    return above - np.log(np.exp(above).sum(axis=1, keepdims=True))
+        found: Floats = log_softmax(self.factor * _finite(scores) + self.bias, axis=1)
+        return found
 
 
 def _finite(scores: Floats) -> Floats:

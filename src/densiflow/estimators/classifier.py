@@ -1,6 +1,5 @@
 """Classification by the densities of the classes, as a scikit-learn estimator."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -17,14 +16,15 @@ from densiflow.estimators.density import FlowDensity
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.parameters import held_params, passed_on, restored_params
-from densiflow.estimators.pickling import KeepsPrecision
+from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState, key_of
-from densiflow.estimators.row_by_row import rows_at, sliceable
+from densiflow.estimators.row_by_row import sliceable
 from densiflow.estimators.targets import read_labels
 from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.refusals import shown
 from densiflow.training import History
+from densiflow.training.fit import generator
 from densiflow.training.rows import checked_weight
 
 Floats = NDArray[np.float64]
@@ -33,7 +33,7 @@ Places = NDArray[np.int64]
 FEWEST_TO_CALIBRATE = 20  # held-out rows; with fewer, probabilities are those of Bayes' rule as it stands
 
 
-class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     r"""Bayes' rule on the density of each class.
 
     .. math:: p(k \mid x) \propto \pi_k \, p(x \mid k)
@@ -113,7 +113,7 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
         weight = checked_weight(sample_weight, len(matrix))
         present = np.flatnonzero(weight)
         classes, codes = np.unique(labels[present], return_inverse=True)
-        table, weight = rows_at(sliceable(X), present), weight[present]
+        table, weight = frames.rows_at(sliceable(X), present), weight[present]
         split_key, fit_key = jax.random.split(key_of(self.random_state))
         train, held = self._split(codes, split_key)
         densities = self._fitted_densities(table, codes, weight, train, len(classes), fit_key)
@@ -122,7 +122,7 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
         self.calibration_ = Calibration.none(len(classes))
         remember_features(self, schema)
         if len(held):
-            self.calibration_ = Calibration.fit(self._scores(rows_at(table, held)), codes[held], weight[held])
+            self.calibration_ = Calibration.fit(self._scores(frames.rows_at(table, held)), codes[held], weight[held])
         return self
 
     def class_log_prob(self, X: Any) -> Floats:
@@ -152,13 +152,6 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
         log_p = self.predict_log_proba(X)
         return self.classes_[np.argmax(log_p, axis=1)]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything fitted to one file; `densiflow.load` reads it back."""
-        from densiflow import files
-
-        check_fitted(self)
-        files.save(self, path)
-
     @property
     def flow_(self) -> Any:
         """The fitted `Flow` or `Ensemble`, of the first class where each has its own."""
@@ -178,8 +171,7 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
         fraction: Any = self.calibration
         if not is_real(fraction) or not 0 <= fraction < 1:
             raise ArgumentError(f"calibration must be a fraction from 0 to below 1, got {shown(fraction)}")
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-        order = rng.permutation(len(codes))
+        order = generator(key).permutation(len(codes))
         by_class = [order[codes[order] == code] for code in range(codes.max() + 1)]
         held = np.sort(np.concatenate([places[: round(fraction * len(places))] for places in by_class]))
         if len(held) < FEWEST_TO_CALIBRATE or len(by_class) == 1:
@@ -193,10 +185,10 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
         if self.share:
             given = np.eye(classes)[codes[train]]
             density = self._density(jax.random.fold_in(key, 0))
-            return [density.fit(rows_at(table, train), context=given, sample_weight=weight[train])]
+            return [density.fit(frames.rows_at(table, train), context=given, sample_weight=weight[train])]
         own = [train[codes[train] == code] for code in range(classes)]
         return [
-            self._density(jax.random.fold_in(key, code)).fit(rows_at(table, rows), sample_weight=weight[rows])
+            self._density(jax.random.fold_in(key, code)).fit(frames.rows_at(table, rows), sample_weight=weight[rows])
             for code, rows in enumerate(own)
         ]
 
@@ -219,7 +211,7 @@ class FlowClassifier(KeepsPrecision, ClassifierMixin, BaseEstimator):  # type: i
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         densities = [FlowDensity._from_state(held) for held in state["densities"]]
-        estimator = cls(**restored_params(state["params"], densities[0]))
+        estimator = cls(**restored_params(state["params"], densities[0].flow))
         estimator.densities_ = densities
         estimator.classes_ = np.array(state["classes"], dtype=np.dtype(state["labels"]))
         estimator.class_prior_ = np.asarray(state["class_prior"], np.float64)

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from densiflow.table.encode import Encoder
 
@@ -12,14 +12,12 @@ Floats = NDArray[np.float64]
 T = TypeVar("T", bound=np.generic)
 
 
-def summed(encoder: Encoder, nats: Floats, matrix: Floats) -> Floats:
+def summed(encoder: Encoder, nats: Floats, log_volumes: Floats) -> Floats:
     """(n, columns): the log probability of each cell given those before it, from those of variables (n, V).
 
-    In the units of the table; a column that is left out adds nothing.
+    In the units of the table, by the log_volumes (n, columns) of the encoding.
     """
-    parts = zip(encoder.columns, matrix.T, strict=True)
-    volumes = [np.zeros(len(cells)) if c.kind == "identifier" else c.encode(cells)[1] for c, cells in parts]
-    out = np.stack(volumes, axis=1)
+    out = log_volumes.copy()
     for v, variable in enumerate(encoder.variables):
         out[:, variable.column] += nats[:, v]
     return out
@@ -50,7 +48,7 @@ def middle_quantiles(less: Floats, more: Floats) -> Floats:
     mass = np.clip(1.0 - less - more, 0.0, 1.0)
     low, high = less + mass / 2, more + mass / 2
     tiny = np.finfo(np.float64).tiny
-    return np.where(low < high, norm.ppf(np.maximum(low, tiny)), -norm.ppf(np.maximum(high, tiny)))
+    return np.where(low < high, ndtri(np.maximum(low, tiny)), -ndtri(np.maximum(high, tiny)))
 
 
 def uniform(less: Floats, more: Floats, rng: np.random.Generator) -> Floats:

@@ -33,27 +33,22 @@ DRAWS = 256  # of a row whose known cells are not the first
 ROWS = 2**15  # draws under way at once
 
 
-def log_probs(
-    model: Model, encoder: Encoder, matrix: Floats, context: Floats | None, draws: int = DRAWS
-) -> tuple[Floats, Floats]:
-    """(n,) log densities of rows, and their standard errors: 0 but where a cell is missing that the model never missed.
+def log_probs(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None) -> Floats:
+    """(n,) log densities of rows.
 
-    A missing cell of a column that had some is a state with a probability; of any other column, it is not known.
+    A missing cell of a column that had some is a state with a probability; of any other column, it is not known, and
+    summed and integrated out by draws.
     """
     x, log_volume = encoder.encode(matrix)
+    nats = np.asarray(model.log_prob(x, context), np.float64) + log_volume
     if not mixed_rows.is_mixed(model):
-        return np.asarray(model.log_prob(x, context), np.float64) + log_volume, np.zeros(len(x))
+        return nats
     known = _known(encoder, matrix)
     some = ~known.all(axis=1)
-    if not some.any():
-        return np.asarray(model.log_prob(x, context), np.float64) + log_volume, np.zeros(len(x))
-    given = _for_each(context, len(x))
-    nats, error = np.empty(len(x)), np.zeros(len(x))
-    if not some.all():
-        nats[~some] = log_probs(model, encoder, matrix[~some], None if given is None else given[~some])[0]
-    part = None if given is None else given[some]
-    nats[some], error[some] = of_known(model, encoder, matrix[some], known[some], part, jax.random.key(0), draws)
-    return nats, error
+    if some.any():
+        given = None if context is None else _for_each(context, len(x))[some]
+        nats[some] = of_known(model, encoder, matrix[some], known[some], given, jax.random.key(0))[0]
+    return nats
 
 
 def of_known(
@@ -67,8 +62,8 @@ def of_known(
 ) -> tuple[Floats, Floats]:
     """(n,) log densities of the known cells (n, columns), in the units of the table, and their standard errors."""
     variables, filled = columns.spread(encoder, known), np.where(known, matrix, _somewhere(encoder))
-    x, _ = encoder.encode(filled)
-    volume = np.where(known, columns.summed(encoder, np.zeros(variables.shape), filled), 0.0).sum(axis=1)
+    x, log_volumes = encoder.encode_columns(filled)
+    volume = np.where(known, log_volumes, 0.0).sum(axis=1)
     if _first_are_known(variables):
         nats = mixed_rows.log_probs(model, x, context)
         return np.where(variables, nats, 0.0).sum(axis=1) + volume, np.zeros(len(x))
@@ -102,7 +97,7 @@ def imputed(
         return out
     part, cells, given = known[open_rows], matrix[open_rows], None
     if context is not None:
-        given = _for_each(context, len(matrix))[open_rows]  # type: ignore[index]
+        given = _for_each(context, len(matrix))[open_rows]
     variables = columns.spread(encoder, part)
     x, _ = encoder.encode(np.where(part, cells, _somewhere(encoder)))
     draw_key, choice_key = jax.random.split(key)
@@ -226,8 +221,8 @@ def _first_are_known(variables: Booleans) -> bool:
     return bool((np.diff(variables.astype(np.int8), axis=1) <= 0).all())
 
 
-def _for_each(context: Floats | None, n: int) -> Floats | None:
-    return context if context is None or len(context) == n else np.broadcast_to(context, (n, context.shape[1]))
+def _for_each(context: Floats, n: int) -> Floats:
+    return np.broadcast_to(context, (n, context.shape[1]))
 
 
 def _weighted(
@@ -250,7 +245,7 @@ def _weighted(
     for start in range(0, len(x), at_once):
         part = slice(start, start + at_once)
         many, known = np.repeat(x[part], draws, axis=0), np.repeat(variables[part], draws, axis=0)
-        given = None if context is None else np.repeat(_for_each(context, len(x))[part], draws, axis=0)  # type: ignore[index]
+        given = None if context is None else np.repeat(_for_each(context, len(x))[part], draws, axis=0)
         drawn, weight = mixed_rows.drawn(model, jax.random.fold_in(key, start), many, known, barred, given)
         rows[part], weights[part] = drawn.reshape(-1, draws, x.shape[1]), weight.reshape(-1, draws)
     return rows, weights

@@ -1,6 +1,5 @@
 """The density of a table, as a scikit-learn estimator."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
@@ -20,7 +19,7 @@ from densiflow.estimators.conditioning import Conditional, Marginal
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.given import as_numbers, width_of
-from densiflow.estimators.pickling import packed, unpacked
+from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState, key_of
 from densiflow.estimators.unfitted import choices_for, detects, dtype_to_fit, kinds_of, reads_kinds, unfitted
 from densiflow.flow import Flow
@@ -28,6 +27,7 @@ from densiflow.rows import batch
 from densiflow.table import frames
 from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
+from densiflow.training.fit import generator
 from densiflow.training.fit_ensemble import fit_one_or_several
 from densiflow.training.options import Options
 from densiflow.training.rows import Rows, checked_fraction, checked_weight, split
@@ -38,20 +38,26 @@ FEWEST_TO_HOLD_OUT = 10  # tables of fewer rows are fitted whole, for a fixed nu
 EPOCHS_WHEN_WHOLE = 100
 
 
-class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     r"""The joint density of a table's columns, or their density given context columns.
 
     .. math:: \log p(\text{row}) = \log p_Z(z) + \log\left|\det \frac{\partial z}{\partial x}\right|
               + \sum_j \log \frac{dx_j}{d\,\text{column}_j}
 
     Columns are encoded in float64 (standardised, cells far out drawn in; see `table.columns.Real`), and a flow is
-    fitted to what comes of them by maximum likelihood. Densities are in nats per row, in the units of the table.
+    fitted to what comes of them by maximum likelihood. Densities are in nats per row, in the units of the table. Where
+    columns are discrete or have missing cells, it is the log of mass times density (see `bases.Mixed`).
 
     Args:
-        flow: "auto", a MAF on a Student-t base with what follows chosen by the table's size; the name of a recipe, such
-            as "maf" or "neural_spline", for that on its own base; or a `Flow` to start from.
-        columns: kinds of columns by name, such as ``{"price": "real"}``; None reads them from the table.
-        layers, hidden, activation: the recipe's; None leaves the choice to "auto".
+        flow: "auto", a MAF on a Student-t base where all columns are real numbers and "mixed" where they are not, with
+            what follows chosen by the table's size; "mixed", cells one after the other, each given those before it; the
+            name of a recipe, such as "maf" or "neural_spline", for that on its own base; or a `Flow` to start from.
+            The last two take real numbers alone.
+        columns: kinds of columns by name, such as ``{"price": "positive"}`` or with options
+            ``{"price": {"kind": "bounded", "low": 0}}``; others are read from the cells of a data frame, and real in an
+            array of numbers. "auto" reads all from their cells, "real" none.
+        layers, hidden, activation: the recipe's; None leaves the choice to "auto". For "mixed", residual blocks and
+            their width.
         ensemble: how many flows to fit, from different starting points and in different orders of the same rows; the
             density is the mean of theirs. With more than one there is no ``transform``.
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
@@ -79,7 +85,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         flow: str | Flow = "auto",
-        columns: Mapping[str, str] | None = None,
+        columns: Mapping[Any, Any] | str | None = None,
         *,
         layers: int | None = None,
         hidden: Sequence[int] | None = None,
@@ -124,7 +130,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         frames.check_fit(schema, matrix, weight, mixed=detect)
         context_schema, context_matrix = self._read_context(context, len(matrix))
         rng_key, flow_key = jax.random.split(key_of(self.random_state))
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(rng_key)))
+        rng = generator(rng_key)
         validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
         train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
         encoder, given = Encoder.fit(schema, train.x, train.weight, kinds_of(self.columns), detect=detect), None
@@ -151,7 +157,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         matrix = self._matching(X)
         encoded = self._encoded_context(context, len(matrix))
         with self._fitted_precision():
-            return conditioning.log_probs(self.flow_, self.encoder_, matrix, encoded)[0]
+            return conditioning.log_probs(self.flow_, self.encoder_, matrix, encoded)
 
     def column_scores(self, X: Any, *, context: Any = None) -> Floats:
         """(n, columns): the log probability of each cell given those before it in its row; they add up to the row's.
@@ -171,7 +177,7 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_fitted(self)
         matrix = self._matching(X)
         encoded = self._encoded_context(context, len(matrix))
-        rng = np.random.default_rng(np.asarray(jax.random.key_data(key_of(random_state))))
+        rng = generator(key_of(random_state))
         with self._fitted_precision():
             return parts.pit(self.flow_, self.encoder_, matrix, encoded, rng)
 
@@ -238,13 +244,6 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The names of base columns: z0, z1, ..."""
         check_fitted(self)
         return np.array([f"z{i}" for i in range(self.n_features_in_)], dtype=object)
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything fitted to one file; `densiflow.load` reads it back."""
-        from densiflow import files
-
-        check_fitted(self)
-        files.save(self, path)
 
     # what fitting needs
 
@@ -355,12 +354,6 @@ class FlowDensity(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return matrix
 
     # copies and the model file
-
-    def __getstate__(self) -> dict[str, Any]:
-        return packed(super().__getstate__())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(unpacked(state))
 
     def _to_state(self) -> dict[str, Any]:
         return saved.to_state(self)

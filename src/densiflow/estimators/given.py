@@ -33,7 +33,7 @@ def as_numbers(encoder: Encoder, matrix: Floats) -> Floats:
 
 
 def _refuse_missing(encoder: Encoder, matrix: Floats) -> None:
-    known = np.array([column.is_missing or column.kind == "identifier" for column in encoder.columns])
+    known = np.array([column.is_missing or i not in encoder.kept for i, column in enumerate(encoder.columns)])
     try:
         refuse_missing("the context", encoder.schema.spoken, np.where(known, 0.0, matrix))
     except TableError as error:

@@ -1,6 +1,5 @@
 """Rows that are unlikely, as a scikit-learn estimator."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -16,7 +15,7 @@ from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.mixed_rows import is_mixed
 from densiflow.estimators.parameters import held_params, passed_on, restored_params
-from densiflow.estimators.pickling import KeepsPrecision
+from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState
 from densiflow.estimators.row_by_row import members
 from densiflow.flow import Flow
@@ -29,7 +28,7 @@ Floats = NDArray[np.float64]
 AUTO = 0.01  # the share of the fitted rows that "auto" calls outliers
 
 
-class FlowOutlierDetector(KeepsPrecision, OutlierMixin, BaseEstimator):  # type: ignore[misc]
+class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[misc]
     r"""Outliers are the rows of lowest density.
 
     .. math:: \text{decision}(x) = \log p(x) - \text{offset}, \qquad \text{an outlier where it is below 0}
@@ -129,13 +128,6 @@ class FlowOutlierDetector(KeepsPrecision, OutlierMixin, BaseEstimator):  # type:
         check_fitted(self)
         return _surprise_by_column(self.density_, X) - self.typical_surprise_
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything fitted to one file; `densiflow.load` reads it back."""
-        from densiflow import files
-
-        check_fitted(self)
-        files.save(self, path)
-
     @property
     def flow_(self) -> Any:
         """The fitted `Flow` or `Ensemble`."""
@@ -165,7 +157,7 @@ class FlowOutlierDetector(KeepsPrecision, OutlierMixin, BaseEstimator):  # type:
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         density = FlowDensity._from_state(state["density"])
-        estimator = cls(**restored_params(state["params"], density))
+        estimator = cls(**restored_params(state["params"], density.flow))
         estimator.density_, estimator.offset_ = density, float(state["offset"])
         estimator.typical_surprise_ = np.asarray(state["typical_surprise"], np.float64)
         remember_features(estimator, density.encoder_.schema)

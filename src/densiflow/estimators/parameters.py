@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from densiflow.estimators.density import FlowDensity
 from densiflow.flow import Flow
 
 PASSED_ON = (
@@ -46,11 +45,11 @@ def held_params(estimator: Any) -> dict[str, Any]:
     return {name: _pairs(value) for name, value in params.items()}
 
 
-def restored_params(params: Mapping[str, Any], density: FlowDensity) -> dict[str, Any]:
-    """Undo `held_params`; `density` has what became of a `Flow` to start from."""
+def restored_params(params: Mapping[str, Any], flow: Any) -> dict[str, Any]:
+    """Undo `held_params`; `flow` is what became of a `Flow` to start from."""
     restored = dict(params)
     if restored["flow"] is None:
-        restored["flow"] = density.flow
+        restored["flow"] = flow
     for name in ("columns", "targets"):
         if isinstance(restored.get(name), tuple):
             restored[name] = {key: kind if isinstance(kind, str) else dict(kind) for key, kind in restored[name]}

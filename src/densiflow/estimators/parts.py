@@ -2,7 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, stdtr
 
 from densiflow.bases import Normal, StudentT
 from densiflow.ensemble import Ensemble
@@ -17,12 +17,12 @@ Floats = NDArray[np.float64]
 
 def column_scores(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None) -> Floats:
     """(n, columns): the log probability of each cell given those before it."""
-    x, _ = encoder.encode(matrix)
-    return columns.summed(encoder, mixed_rows.log_probs(model, x, context), matrix)
+    x, log_volumes = encoder.encode_columns(matrix)
+    return columns.summed(encoder, mixed_rows.log_probs(model, x, context), log_volumes)
 
 
 def pit(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None, rng: np.random.Generator) -> Floats:
-    """(n, columns): the probability of less than each cell; of a member drawn for each row where there are several.
+    """(n, columns): the probability of less than each cell, drawn from the interval that a discrete cell takes.
 
     For a flow of real numbers it is that of z under the base, whose columns are independent there.
     """
@@ -54,8 +54,8 @@ def _levels_in_base(flow: Flow, z: Floats) -> Floats:
     base = flow.base
     if isinstance(base, StudentT):
         degrees, scale = (np.asarray(constant, np.float64) for constant in base.constants())
-        return np.asarray(stats.t.cdf(z / scale, degrees), np.float64)
+        return np.asarray(stdtr(degrees, z / scale), np.float64)
     if isinstance(base, Normal):
         mean, scale = (np.asarray(c, np.float64) for c in (base.mean.value, np.exp(base.log_scale.value)))
-        return np.asarray(stats.norm.cdf(z, mean, scale), np.float64)
+        return np.asarray(ndtr((z - mean) / scale), np.float64)
     raise ArgumentError(f"the columns of a {type(base).__name__} base have no distribution functions here")

@@ -1,5 +1,6 @@
-"""Flows inside a pickled or copied estimator: as numpy arrays, which no setting of JAX narrows."""
+"""Fitted estimators in files and in copies: flows go as numpy arrays, which no setting of JAX narrows."""
 
+import os
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from densiflow.ensemble import Ensemble
+from densiflow.estimators.fitted import check_fitted
 from densiflow.flow import Flow
 
 
@@ -22,8 +24,15 @@ def unpacked(state: dict[str, Any]) -> dict[str, Any]:
     return {name: _on_device(value) if isinstance(value, Flow | Ensemble) else value for name, value in state.items()}
 
 
-class KeepsPrecision:
-    """An estimator whose copies, pickled or not, keep every bit of the flows that are its attributes."""
+class Kept:
+    """An estimator that goes to a file, and whose copies, pickled or not, keep every bit of its flows."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything fitted to one file; `densiflow.load` reads it back."""
+        from densiflow import files
+
+        check_fitted(self)
+        files.save(self, path)
 
     def __getstate__(self) -> dict[str, Any]:
         return packed(super().__getstate__())  # type: ignore[arg-type]

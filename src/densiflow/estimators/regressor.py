@@ -1,6 +1,5 @@
 """Regression as a conditional density, as a scikit-learn estimator."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from densiflow.estimators.density import FlowDensity
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.parameters import held_params, passed_on, restored_params
-from densiflow.estimators.pickling import KeepsPrecision
+from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState
 from densiflow.estimators.row_by_row import means, quantiles, sliceable
 from densiflow.estimators.targets import read_targets
@@ -27,7 +26,7 @@ from densiflow.training import History
 Floats = NDArray[np.float64]
 
 
-class FlowRegressor(KeepsPrecision, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class FlowRegressor(Kept, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     r"""The density of one or several targets given a row of X: means, quantiles, intervals, draws.
 
     .. math:: \log p(y \mid x), \qquad \text{predict}(x) = \operatorname E[y \mid x] = \int_0^1 Q(u \mid x)\, du
@@ -145,13 +144,6 @@ class FlowRegressor(KeepsPrecision, RegressorMixin, BaseEstimator):  # type: ign
         values = drawn.reshape(len(given), n, self.n_outputs_).transpose(1, 0, 2)
         return values[..., 0] if self._one_number else values
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything fitted to one file; `densiflow.load` reads it back."""
-        from densiflow import files
-
-        check_fitted(self)
-        files.save(self, path)
-
     @property
     def flow_(self) -> Any:
         """The fitted `Flow` or `Ensemble` of the targets."""
@@ -197,7 +189,7 @@ class FlowRegressor(KeepsPrecision, RegressorMixin, BaseEstimator):  # type: ign
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         density = FlowDensity._from_state(state["density"])
-        estimator = cls(**restored_params(state["params"], density))
+        estimator = cls(**restored_params(state["params"], density.flow))
         estimator.density_, estimator._one_number = density, bool(state["one_number"])
         estimator.n_outputs_ = density.n_features_in_
         remember_features(estimator, _given_schema(density))

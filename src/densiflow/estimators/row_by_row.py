@@ -5,12 +5,12 @@ Every row sees the same fixed points of base space, so its result does not depen
 
 from collections.abc import Callable
 from functools import lru_cache
-from statistics import NormalDist
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from densiflow.bases import Normal
 from densiflow.ensemble import Ensemble
@@ -25,9 +25,6 @@ NODES = 128  # of the quadrature of one column's mean
 POINTS = 1024  # that stand for the distribution of several columns
 VALUES = 2**18  # numbers mapped at once, at most
 HALVINGS = 50  # of an interval that holds a quantile
-
-_quantile_of_normal = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])
-_share_below = np.vectorize(NormalDist().cdf, otypes=[np.float64])
 
 
 def means(density: FlowDensity, context: Any) -> Floats:
@@ -71,22 +68,13 @@ def sliceable(table: Any) -> Any:
     return np.asarray(table) if frames.container_of(table) == "numpy" else table
 
 
-def rows_at(table: Any, index: NDArray[np.integer]) -> Any:
-    """The rows at `index` of what `sliceable` gave."""
-    import narwhals as nw
-
-    if isinstance(table, np.ndarray):
-        return table[index]
-    return nw.from_native(table, eager_only=True)[index.tolist(), :].to_native()
-
-
 def _in_pieces(function: Callable[[Any], Floats], context: Any, each: int) -> Floats:
     """A function of context rows, which maps `each` numbers a row, over so few rows at once that memory is bounded."""
     size = max(VALUES // each, 1)
     index = np.arange(len(context))
     if len(index) <= size:
         return function(context)
-    return np.concatenate([function(rows_at(context, index[i : i + size])) for i in range(0, len(index), size)])
+    return np.concatenate([function(frames.rows_at(context, index[i : i + size])) for i in range(0, len(index), size)])
 
 
 def _has_levels(density: FlowDensity) -> bool:
@@ -122,7 +110,7 @@ def _with_flow(density: FlowDensity, flow: Flow) -> FlowDensity:
 def _values(density: FlowDensity, context: Any, z: Floats) -> Floats:
     """Points z (k, columns) of base space as data, given each context row: (rows, k, columns)."""
     rows, k = len(context), len(z)
-    given = rows_at(context, np.repeat(np.arange(rows), k))
+    given = frames.rows_at(context, np.repeat(np.arange(rows), k))
     data = density.inverse_transform(np.tile(z, (rows, 1)), context=given)
     return np.asarray(data, np.float64).reshape(rows, k, -1)
 
@@ -139,7 +127,7 @@ def _gauss_legendre() -> tuple[Floats, Floats]:
 
 def _quantiles(density: FlowDensity, context: Any, levels: Floats) -> Floats:
     """The column's quantiles given each context row: (rows, levels)."""
-    return _values(density, context, _quantile_of_normal(levels)[:, None])[..., 0]
+    return _values(density, context, ndtri(levels)[:, None])[..., 0]
 
 
 def _mixture_quantiles(parts: list[FlowDensity], context: Any, levels: Floats) -> Floats:
@@ -155,9 +143,9 @@ def _mixture_quantiles(parts: list[FlowDensity], context: Any, levels: Floats) -
 
 def _mixture_distribution(parts: list[FlowDensity], context: Any, y: Floats) -> Floats:
     """The mixture's distribution function at y (rows, k) given each context row."""
-    given = rows_at(context, np.repeat(np.arange(len(y)), y.shape[1]))
+    given = frames.rows_at(context, np.repeat(np.arange(len(y)), y.shape[1]))
     z = np.stack([part.transform(y.reshape(-1, 1), context=given) for part in parts])
-    return np.mean(_share_below(z), axis=0).reshape(y.shape)
+    return np.mean(ndtr(z), axis=0).reshape(y.shape)
 
 
 # several columns, or another base
@@ -170,7 +158,7 @@ def _points(density: FlowDensity, context: Any) -> Floats:
     """
     if not _on_standard_normal(density):
         return _draws(density, context)
-    z = _quantile_of_normal(_quasi_random(density.n_features_in_))
+    z = ndtri(_quasi_random(density.n_features_in_))
     return np.concatenate([_values(member, context, z) for member in members(density)], axis=1)
 
 

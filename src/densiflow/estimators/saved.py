@@ -1,10 +1,7 @@
 """A fitted `FlowDensity` as a model file holds it."""
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
-
-import numpy as np
 
 from densiflow.ensemble import Ensemble
 from densiflow.errors import ModelFileError
@@ -12,6 +9,7 @@ from densiflow.estimators.auto import Choices
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.given import width_of
 from densiflow.estimators.mixed_rows import Model
+from densiflow.estimators.parameters import held_params, restored_params
 from densiflow.flow import Flow
 from densiflow.table.encode import Encoder
 from densiflow.training import History
@@ -21,17 +19,8 @@ T = TypeVar("T")
 
 def to_state(estimator: Any) -> dict[str, Any]:
     """Everything that a file holds, as nested mappings of plain values, arrays and the flow."""
-    params = estimator.get_params(deep=False)
-    if not isinstance(params["random_state"], int | None):
-        params["random_state"] = None  # a generator's state is not part of what was fitted
-    if isinstance(params["flow"], Flow):
-        params["flow"] = None
-    if params["dtype"] is not None:
-        params["dtype"] = np.dtype(params["dtype"]).name
-    if isinstance(params["columns"], Mapping):  # pairs, since a file's mappings have text as keys
-        params["columns"] = tuple((key, _pairs(kind)) for key, kind in params["columns"].items())
     return {
-        "params": params,
+        "params": held_params(estimator),
         "flow": estimator.flow_,
         "encoder": estimator.encoder_.to_state(),
         "context_encoder": None if estimator.context_encoder_ is None else estimator.context_encoder_.to_state(),
@@ -42,12 +31,8 @@ def to_state(estimator: Any) -> dict[str, Any]:
 
 def from_state(cls: type[T], state: dict[str, Any]) -> T:
     """Undo `to_state`."""
-    params = dict(state["params"])
-    if params["flow"] is None:
-        flow = state["flow"]
-        params["flow"] = flow.unstacked()[0] if isinstance(flow, Ensemble) else flow
-    if isinstance(params["columns"], tuple):
-        params["columns"] = {key: kind if isinstance(kind, str) else dict(kind) for key, kind in params["columns"]}
+    flow = state["flow"]
+    params = restored_params(state["params"], flow.unstacked()[0] if isinstance(flow, Ensemble) else flow)
     estimator: Any = cls(**params)
     estimator.encoder_ = Encoder.from_state(state["encoder"])
     context = state["context_encoder"]
@@ -59,11 +44,6 @@ def from_state(cls: type[T], state: dict[str, Any]) -> T:
     estimator.choices_ = Choices(**state["choices"])
     remember_features(estimator, estimator.encoder_.schema)
     return estimator
-
-
-def _pairs(kind: Any) -> Any:
-    """A kind with options as pairs."""
-    return tuple(kind.items()) if isinstance(kind, Mapping) else kind
 
 
 def _matching_flow(flow: Any, encoder: Encoder, context_encoder: Encoder | None) -> Model:

@@ -41,7 +41,7 @@ def kinds_of(columns: Any) -> Any:
 
 def choices_for(estimator: Any, rows: int, encoder: Encoder) -> Choices:
     """The settings for that many rows of such a table, where the estimator's arguments leave them open."""
-    if is_mixed(estimator, encoder):
+    if _is_mixed(estimator.flow, encoder):
         chosen = choose_mixed(rows, len(encoder.variables))
     else:
         chosen = replace(choose(rows, encoder.schema.width), flow=_name(estimator.flow))
@@ -59,13 +59,11 @@ def choices_for(estimator: Any, rows: int, encoder: Encoder) -> Choices:
     return chosen.overruled(**given)
 
 
-def is_mixed(estimator: Any, encoder: Encoder) -> bool:
+def _is_mixed(flow: Any, encoder: Encoder) -> bool:
     """Whether rows are modelled one variable after the other; `ArgumentError` where the flow asked for can't be."""
-    if isinstance(estimator.flow, str) and estimator.flow == MIXED:
-        return True
     if encoder.plain:
-        return False
-    if isinstance(estimator.flow, str) and estimator.flow == "auto":
+        return isinstance(flow, str) and flow == MIXED
+    if reads_kinds(flow):
         return True
     column = next(v.column for v in encoder.variables if v.size or v.cell)
     raise ArgumentError(

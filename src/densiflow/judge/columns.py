@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densiflow.errors import ShapeError, TableError
+from densiflow.table import frames
 
 Floats = NDArray[Any]
 Meaning = Literal["number", "date", "time", "label"]
@@ -129,15 +130,10 @@ def take(table: Any, rows: ArrayLike) -> Any:
     >>> take(np.arange(6).reshape(3, 2), [2, 0]).tolist()
     [[4, 5], [0, 1]]
     """
-    import narwhals as nw
-
     places = np.asarray(rows)
     if _is_columns(table):
         return [replace(cells, values=cells.values[places]) for cells in table]
-    frame = nw.from_native(table, eager_only=True, pass_through=True)
-    if isinstance(frame, nw.DataFrame):
-        return nw.to_native(frame[places.tolist()])
-    return np.asarray(table)[places]
+    return frames.rows_at(table, places)
 
 
 def subset(table: Any, most: int, rng: np.random.Generator) -> Any:

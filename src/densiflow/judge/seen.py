@@ -12,7 +12,6 @@ from densiflow.table.dtypes import family
 
 Floats = NDArray[Any]
 
-IDENTIFIER = "identifier"
 UNKNOWN = "(new)"  # a label that was not there in fitting
 
 
@@ -45,10 +44,8 @@ def context_seen(model: Any, context: Any) -> list[Cells]:
 
 def kept_columns(model: Any) -> list[int]:
     """The places of the columns that are modelled: all but identifiers."""
-    columns = model.encoder_.columns
-    if not columns:
-        return list(range(model.encoder_.schema.width))
-    return [i for i, column in enumerate(columns) if getattr(column, "kind", "") != IDENTIFIER]
+    kept: list[int] = model.encoder_.kept
+    return kept
 
 
 def kept_of(model: Any, values: Floats) -> Floats:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from densiflow.arguments import check_count
 from densiflow.errors import ArgumentError
 from densiflow.judge.abilities import column_scores, given
-from densiflow.judge.columns import height, take
+from densiflow.judge.columns import take
 from densiflow.judge.seen import columns_seen, kept_of
 
 Floats = NDArray[Any]
@@ -60,12 +60,6 @@ def surprising_rows(model: Any, X: Any, *, context: Any = None, most: int = 10) 
         blamed = () if scores is None else _blamed(scores, int(place), names)
         found.append(SurprisingRow(int(place), float(nats[place]), cells, blamed))
     return found
-
-
-def share_impossible(model: Any, X: Any, *, context: Any = None) -> float:
-    """The share of rows that the model gives density zero."""
-    nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
-    return float(np.sum(~np.isfinite(nats)) / height(X))
 
 
 def _blamed(scores: Floats, place: int, names: list[str]) -> tuple[tuple[str, float], ...]:

@@ -76,16 +76,18 @@ class Encoder:
 
     def encode(self, matrix: Floats) -> tuple[Floats, Floats]:
         """Cells to real numbers: ``(x, log_volume)``."""
-        x = np.empty((len(matrix), self.width))
-        log_volume = np.zeros(len(matrix))
+        x, log_volumes = self.encode_columns(matrix)
+        return x, log_volumes.sum(axis=1)
+
+    def encode_columns(self, matrix: Floats) -> tuple[Floats, Floats]:
+        """Cells to real numbers, with the log_volume of each column (n, columns); 0 for one that is left out."""
+        x, log_volumes = np.empty((len(matrix), self.width)), np.zeros(matrix.shape)
         start = 0
-        for i, column in enumerate(self.columns):
-            if column.kind == IDENTIFIER:
-                continue
-            x[:, start : start + column.width], volume = column.encode(matrix[:, i])
-            log_volume += volume
+        for i in self.kept:
+            column = self.columns[i]
+            x[:, start : start + column.width], log_volumes[:, i] = column.encode(matrix[:, i])
             start += column.width
-        return x, log_volume
+        return x, log_volumes
 
     def decode(self, x: Floats, *, drawn: bool = False) -> Floats:
         """Real numbers to cells; NaN for a column that is left out. With ``drawn`` cells keep within what was seen."""
@@ -98,12 +100,8 @@ class Encoder:
 
     def build(self, matrix: Floats) -> Any:
         """Cells (n, d) as a table of the container fitted on, without the columns that are left out."""
-        kept = [i for i, column in enumerate(self.columns) if column.kind != IDENTIFIER]
+        kept = self.kept
         return frames.build(self.schema.only(kept) if len(kept) < self.schema.width else self.schema, matrix[:, kept])
-
-    def snapped(self, variable: int, y: Floats) -> Floats:
-        """What x holds (n, 1 or 3) for draws y (n,) of a value: inside what was seen, with the edges of its cell."""
-        return self.columns[self.variables[variable].column].snapped(y)
 
     def cells_seen(self, variable: int) -> Floats:
         """(cells, 3): y of the middle and of the edges of every cell of a value, between the numbers seen."""
@@ -145,7 +143,12 @@ class Encoder:
     def left_out(self) -> tuple[str | int, ...]:
         """The columns that name rows instead of saying something of them."""
         keys: Sequence[str | int] = self.schema.keys
-        return tuple(keys[i] for i, column in enumerate(self.columns) if column.kind == IDENTIFIER)
+        return tuple(key for i, key in enumerate(keys) if i not in self.kept)
+
+    @cached_property
+    def kept(self) -> list[int]:
+        """The places of the columns that are not left out."""
+        return [i for i, column in enumerate(self.columns) if column.kind != IDENTIFIER]
 
     def to_state(self) -> dict[str, Any]:
         """The encoder as plain values that JSON can hold."""

@@ -33,19 +33,17 @@ class Cells:
 def of_array(array: NDArray[Any], labels: Sequence[str], what: str, known: Sequence[Cells | None]) -> list[Cells]:
     """The columns of an array (n, d); ``known`` is what a column was fitted with, None in fitting."""
     if array.dtype.kind in "iuf":
-        matrix = cells.of_array(array, labels, what)
-        found = [Cells(column, mark="nan") for column in matrix.T]
-        return [_as_known(cells, seen, name, what) for cells, seen, name in zip(found, known, labels, strict=True)]
-    if array.dtype.kind == "b":
+        found = [Cells(column, mark="nan") for column in cells.of_array(array, labels, what).T]
+    elif array.dtype.kind == "b":
         found = [Cells(column.astype(np.float64), family="boolean") for column in array.T]
-        return [_as_known(cells, seen, name, what) for cells, seen, name in zip(found, known, labels, strict=True)]
-    if array.dtype.kind in "Mm":
+    elif array.dtype.kind in "Mm":
         found = [_of_numpy_instants(column) for column in array.T]
-        return [_as_known(cells, seen, name, what) for cells, seen, name in zip(found, known, labels, strict=True)]
-    if array.dtype.kind not in "OUS":
+    elif array.dtype.kind in "OUS":
+        parts = zip(array.T, labels, known, strict=True)
+        return [of_objects(column, _null(column), label, what, seen) for column, label, seen in parts]
+    else:
         refusals.refuse_kind(what, labels[0], array.dtype.name)
-    parts = zip(array.T, labels, known, strict=True)
-    return [of_objects(column, _null(column), label, what, seen) for column, label, seen in parts]
+    return [_as_known(column, seen, name, what) for column, seen, name in zip(found, known, labels, strict=True)]
 
 
 def of_series(series: "nw.Series[Any]", dtype: str, label: str, what: str, known: Cells | None) -> Cells:

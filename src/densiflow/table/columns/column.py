@@ -33,8 +33,8 @@ class Column:
     (y, and the edges of the cell), which has mass, and then log_volume is 0. Cells tile the line without the points.
     What is nothing of all that is impossible: state -1, log_volume -inf.
 
-    ``seen`` are the least and the greatest number seen: `snapped` keeps within them. With ``is_strict`` numbers beside
-    the grid are impossible; else they count as the nearest on it. A column with a ``turn`` is a circle: low, high and
+    ``seen`` are the least and the greatest number seen: draws keep within them. With ``is_strict`` numbers beside the
+    grid are impossible; else they count as the nearest on it. A column with a ``turn`` is a circle: low, high and
     seen are on the line it is opened to.
 
     Shapes: ``values, log_volume`` (n,), ``x`` (n, width), float64.
@@ -113,15 +113,6 @@ class Column:
             present = state == 0
             values[present] = self._numbers(x[present, 1])
         return values
-
-    def snapped(self, y: Floats) -> Floats:
-        """What x holds (n, 1 or 3) for y drawn (n,): inside what was seen, and with its cell where there are cells."""
-        assert self.scale is not None
-        if self.seen is not None:
-            y = np.clip(y, *self._seen_y)
-        if not self.is_cell:
-            return y[:, None]
-        return self._cells.of(self._cells.index(self._decoded(y), self.seen))
 
     @property
     def cells_seen(self) -> Floats:
