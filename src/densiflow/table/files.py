@@ -50,6 +50,18 @@ def read_file(path: str | os.PathLike[str]) -> "pyarrow.Table":
     return table
 
 
+def read_table(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> "pyarrow.Table":
+    """The table in a file, in a folder of Parquet files, in several files of the same columns, or on stdin ("-").
+
+    Raises what `read_file` does for any of the files.
+    """
+    if isinstance(source, str | os.PathLike):
+        return read_file(source)
+    if len(source) != 1:
+        raise ArgumentError(f"a table must come from one file, got {len(source)}: {listed(map(os.fspath, source))}")
+    return read_file(source[0])
+
+
 @contextmanager
 def reading(path: str | os.PathLike[str]) -> Iterator[None]:
     """Raise `MissingFileError` where there is no file, and `TableError` for what arrow finds wrong with it inside."""
