@@ -558,7 +558,7 @@ def test_an_index_that_pandas_stored_is_no_column(tmp_path):
     ("content", "words"),
     [
         ("", ["CSV", "Empty"]),
-        ("a,b\n1,2\n1,2,3\n", ["Expected 2 columns, got 3"]),
+        ("a,b\n1,2\n1,2,3\n", ["Expected 2 columns, got 3", "line 3", "'1,2,3'"]),
         ("a,b,a\n1,2,3\n", ["2 columns named 'a'"]),
         ("é,b\n1,2\n".encode("latin1"), ["utf-8"]),
     ],
@@ -580,7 +580,6 @@ def test_bad_csv_is_refused_in_words(tmp_path, content, words):
         ("a,b\n1,2\n1,inf\n", ["column 'b'", "row 1", "inf"]),
         ("a,b\n1,2\n1,x\n", ["column 'b'", "row 1", "'x'"]),
         ("a,b\n1,true\n1,false\n", ["column 'b'", "bool"]),
-        ("a;b\n1;2\n", ["column 'a;b'", "'1;2'"]),
     ],
 )
 def test_csv_that_holds_no_numbers_is_refused_in_words(tmp_path, content, words):
@@ -595,7 +594,7 @@ def test_bad_paths_to_read_are_refused_in_words(tmp_path):
     assert "rows.csv" in message_of(MissingFileError, read_file, tmp_path / "rows.csv")
     for path in ("rows.xlsx", "rows", "csv", "rows.csv.gz"):
         text = message_of(ArgumentError, read_file, tmp_path / path)
-        assert ".csv or .parquet" in text
+        assert ".csv, .tsv, .txt, .data or .parquet" in text
         assert path in text
     assert check_ending("rows.PARQUET") == ".parquet"
     (tmp_path / "bad.parquet").write_text("a,b\n1,2\n")

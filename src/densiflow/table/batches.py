@@ -1,17 +1,18 @@
 """Tables in files, some rows at a time, so that memory is bounded however many there are.
 
-Parquet is read as it is needed. CSV, whose types are known only at its end, is read whole, and given out in the same
+Parquet is read as it is needed. Text, whose types are known only at its end, is read whole, and given out in the same
 way.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from densiflow.table import files
 from densiflow.table.refusals import refuse_duplicates
+from densiflow.table.sources import Part, Source, parts_of, reading
+from densiflow.table.together import common_schema, in_schema
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,7 +22,7 @@ BUFFER = 2**20  # bytes of each column read ahead; without it a whole row group 
 
 @dataclass(frozen=True)
 class Batches:
-    """A file's column names and how many rows it has; to be gone through once."""
+    """A table's column names and how many rows it has; to be gone through once."""
 
     names: list[str]
     count: int
@@ -39,23 +40,29 @@ def shares(count: int, size: int) -> list[int]:
 
 
 @contextmanager
-def read_batches(path: str | os.PathLike[str], size: int) -> Iterator[Batches]:
-    """The table in a file, in batches of `size` rows, the last one up to twice as long.
+def read_batches(source: Source, size: int) -> Iterator[Batches]:
+    """The table in a file, several, a folder or on stdin, in batches of `size` rows, the last one up to twice as long.
 
-    Raises what `files.read_file` does; what is wrong with later rows of a Parquet file, when they are reached.
+    Raises what `files.read_table` does; what is wrong with later rows of a Parquet file, when they are reached.
     """
-    if files.check_ending(path) == ".csv":
-        table = files.read_file(path)
+    parts = parts_of(source)
+    if all(part.is_parquet for part in parts):
+        count, schema = _shape(parts)
+        yield Batches(schema.names, count, _groups(parts, schema, count, size))
+    else:
+        table = files.read_parts(parts)
         yield Batches(table.column_names, table.num_rows, _slices(table, size))
-        return
-    with files.reading(path):
-        from pyarrow.parquet import ParquetFile
 
-        file = ParquetFile(os.fspath(path), buffer_size=BUFFER, pre_buffer=False)
-    with file:
-        names = files.without_index(file.schema_arrow.empty_table()).column_names
-        refuse_duplicates(str(path), names)
-        yield Batches(names, file.metadata.num_rows, _groups(file, path, size))
+
+def _shape(parts: Sequence[Part]) -> "tuple[int, pyarrow.Schema]":
+    """How many rows Parquet files have, and the schema of all."""
+    count, schemas = 0, []
+    for part in parts:
+        with reading(part), files.parquet_file(part) as file:
+            count += file.metadata.num_rows
+            schemas.append(files.without_index(file.schema_arrow.empty_table()).schema)
+        refuse_duplicates(part.name, schemas[-1].names)
+    return count, common_schema([part.name for part in parts], schemas)
 
 
 def _slices(table: "pyarrow.Table", size: int) -> "Iterator[pyarrow.Table]":
@@ -65,20 +72,27 @@ def _slices(table: "pyarrow.Table", size: int) -> "Iterator[pyarrow.Table]":
         start += count
 
 
-def _groups(file: Any, path: str | os.PathLike[str], size: int) -> "Iterator[pyarrow.Table]":
-    """The rows of a Parquet file in batches, whatever its row groups are."""
+def _groups(parts: Sequence[Part], schema: "pyarrow.Schema", count: int, size: int) -> "Iterator[pyarrow.Table]":
+    """The rows of Parquet files in batches, whatever the files and their row groups are."""
     import pyarrow
 
-    arriving = file.iter_batches(size)
-    schema = file.schema_arrow
+    arriving = _arriving(parts, schema, size)
     held = schema.empty_table()
-    for count in shares(file.metadata.num_rows, size):
-        parts, rows = [held], held.num_rows
-        with files.reading(path):
-            while rows < count:
-                parts.append(pyarrow.Table.from_batches([next(arriving)], schema))
-                rows += parts[-1].num_rows
-        whole = pyarrow.concat_tables(parts)
+    for share in shares(count, size):
+        tables, rows = [held], held.num_rows
+        while rows < share:
+            tables.append(next(arriving))
+            rows += tables[-1].num_rows
+        whole = pyarrow.concat_tables(tables)
         # a slice of no rows would keep every row before it in memory
-        held = whole.slice(count) if rows > count else schema.empty_table()
-        yield files.without_index(whole.slice(0, count))
+        held = whole.slice(share) if rows > share else schema.empty_table()
+        yield whole.slice(0, share)
+
+
+def _arriving(parts: Sequence[Part], schema: "pyarrow.Schema", size: int) -> "Iterator[pyarrow.Table]":
+    import pyarrow
+
+    for part in parts:
+        with reading(part), files.parquet_file(part, buffer_size=BUFFER, pre_buffer=False) as file:
+            for batch in file.iter_batches(size):
+                yield in_schema(files.without_index(pyarrow.Table.from_batches([batch], file.schema_arrow)), schema)

@@ -1,7 +1,7 @@
-"""Tables in files: CSV and Parquet, told apart by the file's ending.
+"""Tables in files: text with separators, and Parquet, told apart by the file's ending, or on stdin by its first bytes.
 
-CSV holds no types: a column of whole numbers is read as integers. Floats are written with the digits that give the
-same float64 again.
+Text holds no types and is read as people have it (`separated`): a column of whole numbers is read as integers. It is
+written with commas, and floats with the digits that give the same float64 again.
 """
 
 import csv
@@ -14,18 +14,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from densiflow.atomic import written_whole
-from densiflow.errors import ArgumentError, MissingFileError, TableError
+from densiflow.errors import ArgumentError, TableError
 from densiflow.table.frames import build, container_of, read
 from densiflow.table.refusals import listed, refuse_duplicates
+from densiflow.table.separated import read_separated
+from densiflow.table.sources import Part, Source, StrPath, part_of_file, parts_of, reading
+from densiflow.table.together import common_schema, in_schema
 
 if TYPE_CHECKING:
     import pyarrow
 
-ENDINGS = (".csv", ".parquet")
+ENDINGS = (".csv", ".parquet")  # of files that are written
 
 
-def check_ending(path: str | os.PathLike[str]) -> str:
-    """The ending in lower case; `ArgumentError` unless it is one of `ENDINGS`. Called before long work as well.
+def check_ending(path: StrPath) -> str:
+    """The ending in lower case of a file to be written; `ArgumentError` unless it is one of `ENDINGS`.
+
+    Called before long work as well.
 
     >>> check_ending("rows.CSV")
     '.csv'
@@ -36,46 +41,43 @@ def check_ending(path: str | os.PathLike[str]) -> str:
     return ending
 
 
-def read_file(path: str | os.PathLike[str]) -> "pyarrow.Table":
-    """The table in a file.
+def read_table(source: Source) -> "pyarrow.Table":
+    """The table in a file, in several files of the same columns, in a folder of Parquet files, or on stdin ("-").
+
+    The rows of a folder come file after file by name. Raises what `read_file` does for any of the files, and
+    `TableError` for files whose columns do not agree and for a folder without Parquet files.
+    """
+    return read_parts(parts_of(source))
+
+
+def read_file(path: StrPath) -> "pyarrow.Table":
+    """The table in a file: .csv, .tsv, .txt or .data with the separator that it shows (`separated`), or .parquet.
 
     Raises `ArgumentError` for another ending, `MissingFileError` where there is no file, and `TableError` for a file
-    that can't be read as what its ending says, or has two columns of one name.
+    that can't be read as what its ending says, or has two columns of one name. Warns (`DensiflowWarning`) where the
+    columns have no names, and where the last line was cut off.
     """
-    ending = check_ending(path)
-    with reading(path):
-        table = _read_csv(path) if ending == ".csv" else _read_parquet(path)
-        names = table.column_names
-    refuse_duplicates(str(path), names)
-    return table
+    return read_parts([part_of_file(path)])
 
 
-def read_table(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> "pyarrow.Table":
-    """The table in a file, in a folder of Parquet files, in several files of the same columns, or on stdin ("-").
+def read_parts(parts: Sequence[Part]) -> "pyarrow.Table":
+    """The rows of some files in one table."""
+    from pyarrow import concat_tables
 
-    Raises what `read_file` does for any of the files.
-    """
-    if isinstance(source, str | os.PathLike):
-        return read_file(source)
-    if len(source) != 1:
-        raise ArgumentError(f"a table must come from one file, got {len(source)}: {listed(map(os.fspath, source))}")
-    return read_file(source[0])
+    names, tables = [part.name for part in parts], [_read_part(part) for part in parts]
+    schema = common_schema(names, [table.schema for table in tables])
+    return concat_tables([in_schema(table, schema) for table in tables])
 
 
-@contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raise `MissingFileError` where there is no file, and `TableError` for what arrow finds wrong with it inside."""
-    import pyarrow
+def parquet_file(part: Part, **options: Any) -> Any:
+    """A part that is Parquet as arrow's opened file."""
+    from pyarrow import BufferReader
+    from pyarrow.parquet import ParquetFile
 
-    if not Path(path).exists():
-        raise MissingFileError(f"there is no file {path}")
-    try:
-        yield
-    except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
-        raise TableError(f"can't read {path} as {_format(check_ending(path))}: {_one_line(error)}") from None
+    return ParquetFile(part.name if part.came is None else BufferReader(part.came), **options)
 
 
-def write_file(table: Any, path: str | os.PathLike[str]) -> None:
+def write_file(table: Any, path: StrPath) -> None:
     """Write a table in any container to a file, which appears whole or not at all; an array's columns are x0, x1, ...
 
     Raises `ArgumentError` for another ending, `OutputPathError` for a path that can't be written, and `TableError`
@@ -92,7 +94,7 @@ def write_file(table: Any, path: str | os.PathLike[str]) -> None:
 
 
 @contextmanager
-def written_file(path: str | os.PathLike[str]) -> Iterator[Callable[[Any], None]]:
+def written_file(path: StrPath) -> Iterator[Callable[[Any], None]]:
     """A function that adds a table's rows to a file, all of the columns and types of the first; see `write_file`."""
     import pyarrow
 
@@ -116,16 +118,24 @@ def select(table: "pyarrow.Table", names: Sequence[str]) -> "pyarrow.Table":
     return table.select(list(names))
 
 
-def _read_csv(path: str | os.PathLike[str]) -> "pyarrow.Table":
-    from pyarrow.csv import read_csv
+def _read_part(part: Part) -> "pyarrow.Table":
+    with reading(part):
+        table = _read_parquet(part) if part.is_parquet else _read_text(part)
+    refuse_duplicates(part.name, table.column_names)
+    return table
 
-    return read_csv(os.fspath(path))
+
+def _read_text(part: Part) -> "pyarrow.Table":
+    from pyarrow import memory_map
+
+    if part.came is not None:
+        return read_separated(part.came, part.name)
+    with memory_map(part.name) as file:
+        return read_separated(file.read_buffer(), part.name)
 
 
-def _read_parquet(path: str | os.PathLike[str]) -> "pyarrow.Table":
-    from pyarrow.parquet import ParquetFile
-
-    with ParquetFile(os.fspath(path)) as file:
+def _read_parquet(part: Part) -> "pyarrow.Table":
+    with parquet_file(part) as file:
         return without_index(file.read())
 
 
