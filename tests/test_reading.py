@@ -1,0 +1,268 @@
+"""Tables as people have them: what a text does not say of itself, several files as one, stdin."""
+
+import io
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from densiflow.errors import ArgumentError, DensiflowWarning, MissingFileError, TableError
+from densiflow.table import frames
+from densiflow.table.batches import read_batches
+from densiflow.table.files import read_file, read_table, write_file
+from densiflow.table.numerals import MISSING
+
+TABLES = Path(__file__).parents[2] / "shared" / "data" / "tables"
+COLUMNS = {"a": [1.5, None, -3.0], "b": ["x, y", "z", "NA"], "c": [4, 5, None]}
+LINES = ["a{0}b{0}c", '1.5{0}"x, y"{0}4', "?{0}z{0}5", "-3{0}NA{0}NA"]
+
+
+def reads(tmp_path, text, name="rows.csv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_file(path).to_pydict()
+
+
+# text
+
+
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".txt", ".data", ".TXT"])
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_separator_is_recognised(tmp_path, ending, separator, end):
+    text = "".join(line.format(separator) + end for line in LINES)
+    assert reads(tmp_path, text, f"rows{ending}") == COLUMNS
+
+
+@pytest.mark.parametrize("text", ["\ufeffa;b\n1;2\n", "a;b\r\n1;2", "a;b\n\n1;2\n\n"])
+def test_a_mark_of_byte_order_windows_and_blank_lines_are_nothing(tmp_path, text):
+    assert reads(tmp_path, text) == {"a": [1], "b": [2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("text\n1\n2\n", {"text": [1, 2]}),
+        ('text\n"one, two"\n"three; four, five"\n', {"text": ["one, two", "three; four, five"]}),
+        ("word\nalpha\nbeta\nalpha\n", {"word": ["alpha", "beta", "alpha"]}),
+        ("a;b\none, two;x, y\nthree, four;z, w\n", {"a": ["one, two", "three, four"], "b": ["x, y", "z, w"]}),
+        ("a|b\n1,2;3|4\n5,6;7|8\n", {"a": ["1,2;3", "5,6;7"], "b": [4, 8]}),
+        ('a,b\n1,"x\ny"\n2,"""q"", z"\n', {"a": [1, 2], "b": ["x\ny", '"q", z']}),
+        ("a, b\n1, ?\n2, 3\n", {"a": [1, 2], " b": [None, 3]}),
+    ],
+)
+def test_text_with_other_separators_in_it_is_not_misread(tmp_path, text, expected):
+    assert reads(tmp_path, text) == expected
+
+
+def test_decimals_may_follow_a_comma(tmp_path):
+    assert reads(tmp_path, "a;b\n1,5;3\n-2,25;x\n") == {"a": [1.5, -2.25], "b": ["3", "x"]}
+    assert reads(tmp_path, "a;b\n1.5;3,5\n") == {"a": [1.5], "b": ["3,5"]}  # thousands, perhaps
+    with pytest.warns(DensiflowWarning, match="x0 to x1"):
+        assert reads(tmp_path, "1,5;2,5\n3,5;4,5\n") == {"x0": [1.5, 3.5], "x1": [2.5, 4.5]}
+
+
+@pytest.mark.parametrize("text", ["1.5,2,g\n3.5,?,h\n", "4,7\n5,8\n", "p,x\ne,x\np,y\n", "-1e3,nan\n2,3\n"])
+def test_a_file_without_names_gets_them_and_says_so(tmp_path, text):
+    rows = [line.split(",") for line in text.splitlines()]
+    with pytest.warns(DensiflowWarning, match=rf"rows\.data names no columns.*x0 to x{len(rows[0]) - 1}"):
+        found = reads(tmp_path, text, "rows.data")
+    assert list(found) == [f"x{i}" for i in range(len(rows[0]))]
+    assert {len(column) for column in found.values()} == {len(rows)}
+
+
+@pytest.mark.parametrize("text", ["1990,2000\n0.5,0.25\n", "year,1990\n1,2\n", "0,1\n5,6\n", "a,b\nx,a\n", "a,1\n"])
+def test_names_that_look_like_numbers_are_names(tmp_path, text):
+    assert list(reads(tmp_path, text)) == text.splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize("mark", MISSING)
+def test_marks_are_missing_among_numbers_and_words_among_text(tmp_path, mark):
+    found = reads(tmp_path, f"a,b,c\n1.5,x,2020-01-31\n{mark},{mark},{mark}\n2,y,2020-02-29\n")
+    assert found["a"] == [1.5, None, 2.0]
+    assert found["b"] == ["x", mark or None, "y"]
+    assert found["c"][1] is None
+    assert str(found["c"][0]) == "2020-01-31"
+
+
+def test_text_that_is_empty_in_quotes_is_not_missing(tmp_path):
+    table = pa.table({"a": ["", None, "x"], "b": [1, 2, 3]})
+    write_file(table, tmp_path / "rows.csv")
+    assert read_file(tmp_path / "rows.csv").equals(table)
+
+
+def test_a_line_that_was_cut_off_is_left_out_and_named(tmp_path):
+    with pytest.warns(DensiflowWarning, match=r"rows\.csv .* 2 of 3 cells .*'7,8'"):
+        assert reads(tmp_path, "a,b,c\n1,2,3\n7,8") == {"a": [1], "b": [2], "c": [3]}
+    assert reads(tmp_path, "a,b,c\n1,2,3\n7,8,9")["c"] == [3, 9]
+    assert reads(tmp_path, 'a,b,c\n1,2,"x\ny"')["c"] == ["x\ny"]
+
+
+@pytest.mark.parametrize(("text", "line"), [("a,b\n1,2\n3\n4,5\n", 3), ("a;b\n1;2\n1;2\n3;4;5\n", 4)])
+def test_a_line_that_is_not_as_the_others_is_named(tmp_path, text, line):
+    bad = text.splitlines()[line - 1]
+    with pytest.raises(TableError, match=rf"rows\.csv.*Expected 2 columns, got .* line {line},.*'{bad}'"):
+        reads(tmp_path, text)
+
+
+def test_the_first_lines_are_read_of_a_long_file(tmp_path):
+    text = "a;b\n" + "1,5;x\n" * 300_000 + "2"
+    with pytest.warns(DensiflowWarning, match="1 of 2 cells"):
+        found = reads(tmp_path, text)
+    assert len(found["a"]) == 300_000
+    assert set(found["a"]) == {1.5}
+
+
+# tables that people have
+
+
+def of_real_tables(name):
+    if not (TABLES / name).exists():
+        pytest.skip(f"there is no {TABLES / name}: the rows are the user's to bring")
+    return read_file(TABLES / name)
+
+
+def test_household_power_is_read_as_it_is():
+    table = of_real_tables("household_power_first_3MiB.txt")
+    schema, matrix = frames.read(table, mixed=True)
+    numbers = table.column_names[2:]
+    assert len(numbers) == 7
+    assert {str(table.schema.field(name).type) for name in numbers} == {"double"}
+    assert {table[name].null_count for name in numbers} == {5}
+    assert schema.formats[0] == "%-d/%-m/%Y"  # 16/12/2006, 1/1/2007
+    assert str(table.schema.field("Time").type) == "time32[s]"
+    assert table.num_rows == 48_424
+    assert np.isnan(matrix).sum() == 35
+
+
+def test_magic_is_read_as_it_is():
+    with pytest.warns(DensiflowWarning, match=r"magic04\.data names no columns"):
+        table = of_real_tables("magic04.data")
+    assert table.num_rows == 19_020
+    assert table.column_names == [f"x{i}" for i in range(11)]
+    assert set(table["x10"].to_pylist()) == {"g", "h"}
+
+
+# several files
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Two files of the same columns, in other orders and types, and what they are together."""
+    write_file(pa.table({"a": [1, 2], "b": ["x", "y"], "c": pa.nulls(2)}), tmp_path / "one.csv")
+    write_file(pa.table({"c": [0.5], "a": [2.5], "b": ["z"]}), tmp_path / "two.csv")
+    together = pa.table({"a": [1.0, 2.0, 2.5], "b": ["x", "y", "z"], "c": [None, None, 0.5]})
+    return [tmp_path / "one.csv", tmp_path / "two.csv"], together
+
+
+def test_several_files_are_one_table(parts, tmp_path):
+    paths, together = parts
+    assert read_table(paths).equals(together)
+    assert read_table(paths[:1]).equals(read_file(paths[0]))
+    assert read_table(str(paths[0])).equals(read_file(paths[0]))
+    for path in paths:
+        write_file(read_file(path), path.with_suffix(".parquet"))
+    assert read_table([path.with_suffix(".parquet") for path in paths]).equals(together)
+    assert read_table([paths[0], paths[1].with_suffix(".parquet")]).equals(together)
+    with pytest.raises(ArgumentError, match="at least one file"):
+        read_table([])
+    with pytest.raises(MissingFileError, match=r"three\.csv"):
+        read_table([*paths, tmp_path / "three.csv"])
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"a": [1]}, r"two\.\w+ lacks columns that .*one\.\w+ has: 'b'"),
+        ({"a": [1], "b": [2], "c": [3]}, r"two\.\w+ has columns that .*one\.\w+ does not have: 'c'"),
+        ({"a": ["x"], "b": [2]}, r"column 'a' of .*two\.\w+ holds string, but that of .*one\.\w+ holds int64"),
+    ],
+)
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_files_that_do_not_agree_are_named_with_the_column(tmp_path, ending, other, words):
+    paths = [tmp_path / f"{name}.{ending}" for name in ("one", "two")]
+    for path, columns in zip(paths, ({"a": [1], "b": [2]}, other), strict=True):
+        write_file(pa.table(columns), path)
+    with pytest.raises(TableError, match=words):
+        read_table(paths)
+    with pytest.raises(TableError, match=words), read_batches(paths, 10):
+        pass
+
+
+def folder_of(path, counts):
+    path.mkdir()
+    numbers = iter(range(sum(counts)))
+    for i, count in enumerate(counts):
+        rows = [next(numbers) for _ in range(count)]
+        table = pa.table({"a": pa.array(rows, pa.int64() if i else pa.float64()), "b": [f"{row}" for row in rows]})
+        pq.write_table(table, path / f"part-{i:03}.parquet", row_group_size=4)
+    return path
+
+
+def test_a_folder_of_parquet_files_is_one_table_by_name(tmp_path):
+    folder = folder_of(tmp_path / "rows.parquet", [5, 0, 9, 3])
+    for name in ("_SUCCESS", ".part-000.parquet.crc", "_common.parquet", "notes.txt"):
+        (folder / name).write_text("something else")
+    assert read_table(folder)["a"].to_pylist() == list(range(17))
+    assert read_table([folder / "part-002.parquet", folder])["a"].to_pylist() == [*range(5, 14), *range(17)]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TableError, match=r"folder .*empty holds no \.parquet files"):
+        read_table(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 100])
+def test_batches_of_several_files_are_those_of_the_whole(tmp_path, parts, size):
+    folder = folder_of(tmp_path / "rows", [5, 0, 9, 3])
+    for source in (folder, parts[0], sorted(folder.iterdir())):
+        whole = read_table(source)
+        with read_batches(source, size) as batches:
+            found = list(batches.tables)
+        assert (batches.names, batches.count) == (whole.column_names, whole.num_rows)
+        assert pa.concat_tables(found).equals(whole)
+        assert all(part.num_rows == size for part in found[:-1])
+
+
+def test_an_index_of_pandas_is_no_column_of_several_files(tmp_path):
+    pd.DataFrame({"a": [1.0, 2.0]}, index=[7, 3]).to_parquet(tmp_path / "one.parquet")
+    pd.DataFrame({"a": [3.0]}).to_parquet(tmp_path / "two.parquet")
+    with read_batches([tmp_path / "one.parquet", tmp_path / "two.parquet"], 1) as batches:
+        assert pa.concat_tables(batches.tables).to_pydict() == {"a": [1.0, 2.0, 3.0]}
+
+
+# stdin
+
+
+def comes(monkeypatch, data):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+def test_stdin_is_text_or_parquet_by_its_first_bytes(monkeypatch, tmp_path):
+    write_file(pa.table({"a": [1.5, 2.5], "b": ["x", "y"]}), tmp_path / "rows.parquet")
+    whole = read_file(tmp_path / "rows.parquet")
+    for data in ((tmp_path / "rows.parquet").read_bytes(), b"a;b\r\n1,5;x\r\n2,5;y\r\n"):
+        comes(monkeypatch, data)
+        assert read_table("-").equals(whole)
+        comes(monkeypatch, data)
+        with read_batches("-", 1) as batches:
+            assert pa.concat_tables(batches.tables).equals(whole)
+
+
+def test_what_is_wrong_on_stdin_is_said_of_it(monkeypatch):
+    for data, words in (
+        (b"", "stdin as CSV: Empty"),
+        (b"PAR1x", "stdin as Parquet"),
+        (b"a,b\n1\n2,3\n", "stdin.*line 2"),
+    ):
+        comes(monkeypatch, data)
+        with pytest.raises(TableError, match=words):
+            read_table("-")
+    comes(monkeypatch, b"1.5,2\n2.5,3\n")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert read_table("-").column_names == ["x0", "x1"]
+    assert [str(one.message)[:24] for one in caught] == ["stdin names no columns, "]
