@@ -191,6 +191,21 @@ def test_rows_of_density_zero_are_counted_and_held_against_a_model():
     Page(written(evidence, "zero"))
 
 
+@pytest.mark.parametrize(
+    ("while_fitting", "said"), [(-9.0, "Not the training rows"), (5.0, "Like the training rows"), (None, None)]
+)
+def test_rows_that_score_unlike_those_held_out_while_fitting_are_told(while_fitting, said):
+    model = Normals()
+    table = model.rows(400, 7)
+    held = model.score_samples(table).mean() if while_fitting is None else while_fitting
+    model.history_ = History([-9.0], [held, held], best_epoch=0, stopped="patience")
+    findings = [
+        finding for finding in judge.verdict(judge.examine(model, table)).findings if "training" in finding.check
+    ]
+    assert [finding.check for finding in findings] == ([said] if said else [])
+    assert all(finding.says == "care" and f"({held:.2f})" in finding.reason for finding in findings)
+
+
 def test_likelihood_is_the_mean_with_its_error_beside_what_has_not_seen_the_rows():
     model = Normals()
     table = model.rows(800, 0)

@@ -56,8 +56,9 @@ def _checks(evidence: Evidence) -> Html:
 def _data(evidence: Evidence) -> Html:
     rows = []
     for cells, kind, described in zip(evidence.data, evidence.kinds, evidence.described, strict=True):
-        rows.append((cells.name, f"{cells.missing:.1%}", *_range(cells), described or kind or cells.meaning))
-    head = ["Column", "Missing", "Smallest", "Median or commonest", "Largest", "What the model takes it for"]
+        taken = tag("span", described or kind or cells.meaning, class_="taken")
+        rows.append((joined([cells.name, taken]), f"{cells.missing:.1%}", *_range(cells)))
+    head = ["Column, as the model takes it", "Missing", "Smallest", "Median or commonest", "Largest"]
     return table("The held-out rows", head, rows, numbers=(1, 2, 3, 4))
 
 

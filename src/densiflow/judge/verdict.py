@@ -20,6 +20,7 @@ WORDS = {"good": "Believe it", "care": "Believe it with care", "bad": "Do not be
 FEW_ROWS = 200
 BEHIND = 0.1  # nats a row behind the best simpler density: more is bad
 OVERFIT = 0.2  # nats a row below the rows held out while fitting
+SEEN = 0.1  # nats a row above them
 DISTANCES = (0.05, 0.12)  # of distribution functions: beyond the first with care, beyond the second bad
 ACCURACIES = (0.6, 0.75)  # of the classifier
 INTERVALS = (0.03, 0.08)  # by how much the coverage of an interval may be off
@@ -122,6 +123,12 @@ def _training(evidence: Evidence) -> Iterator[Finding]:
             f"not like the rows it was fitted on."
         )
         yield Finding("Like the training rows", "care", reason)
+    if -behind > max(SEEN, 5 * found.error):
+        reason = (
+            f"These rows score {-behind:.2f} nats above those held out while fitting ({while_fitting:.2f}), as rows do "
+            f"that a model was fitted on: judge it by rows that it has not seen."
+        )
+        yield Finding("Not the training rows", "care", reason)
 
 
 def _likelihood(evidence: Evidence) -> Finding:
@@ -149,7 +156,7 @@ def _marginals(evidence: Evidence) -> Finding:
     says = _level(largest.distance, DISTANCES) if beyond else "good"
     if farthest(found) is not largest and says != "good":
         return Finding("Columns by themselves", says, f"{largest}")
-    return Finding("Columns by themselves", says, summary(found))
+    return Finding("Columns by themselves", says, summary(found) + _small(says, bool(beyond)))
 
 
 def _calibration(evidence: Evidence) -> tuple[Says, str] | None:
@@ -164,7 +171,8 @@ def _calibration(evidence: Evidence) -> tuple[Says, str] | None:
             f"The conditional of each of {columns} columns is calibrated as far as {found.rows} rows can tell.",
         )
     column = int(np.argmax(np.where(real, found.distance, 0.0)))
-    return _level(float(found.distance[column]), DISTANCES), f"{found.described(column)}"
+    says = _level(float(found.distance[column]), DISTANCES)
+    return says, found.described(column) + _small(says, True)
 
 
 def _coverage(evidence: Evidence) -> tuple[Says, str] | None:
@@ -202,7 +210,7 @@ def _two_sample(evidence: Evidence) -> tuple[Says, str] | None:
     by = f", by {_and(telling)}" if telling else ""
     return says, (
         f"A classifier tells samples from data with accuracy {found.accuracy:.3f} ± {found.error:.3f} "
-        f"(0.5 is guessing){by}."
+        f"(0.5 is guessing){by}." + _small(says, found.accuracy > 0.5 + 2 * found.error)
     )
 
 
@@ -215,6 +223,7 @@ def _correlations(evidence: Evidence) -> tuple[Says, str] | None:
     beyond = "more than chance explains" if found.largest > found.chance else "no more than chance explains"
     return says, (
         f"The dependence of {a} and {b} differs most: {data:.2f} in the data, {samples:.2f} in the samples, {beyond}."
+        + _small(says, found.largest > found.chance)
     )
 
 
@@ -227,6 +236,11 @@ def _copies(evidence: Evidence) -> tuple[Says, str] | None:
         f"Samples lie {found.ratio:.2f} times as far from the nearest of the {found.reference} as data do; "
         f"{found.copies:.1%} are exact copies (of data {found.copies_of_data:.1%})."
     )
+
+
+def _small(says: Says, real: bool) -> str:
+    """What is added to a difference that chance does not explain, but that no one need mind."""
+    return " Too little to matter." if says == "good" and real else ""
 
 
 def _and(names: list[str]) -> str:
