@@ -121,7 +121,7 @@ MISTAKES = {
     "scored already": (["score", "PLAIN", "SCORED", "--out", "OUT.csv"], ["'log_density'"]),
     "columns missing": (["score", "PLAIN", "ONE", "--out", "OUT.csv"], ["'b'"]),
     "context missing": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv"], ["missing: c", "--given c="]),
-    "context superfluous": (["sample", "PLAIN", "--rows", "3", "--out", "OUT.csv", "--given", "c=1"], ["no context"]),
+    "context superfluous": (["sample", "PLAIN", "--rows", "3", "--out", "OUT.csv", "--given", "q=1"], ["no context"]),
     "context unknown": (["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "q=1"], ["'q'", "c"]),
     "given without value": (
         ["sample", "CONDITIONAL", "--rows", "3", "--out", "OUT.csv", "--given", "c"],
@@ -202,7 +202,7 @@ def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monk
                 raise ImportError("a module failed to load") from interrupt
             raise
 
-    monkeypatch.setattr("densiflow.table.files.read_file", interrupted)
+    monkeypatch.setattr("densiflow.table.files.read_table", interrupted)
     assert main(["fit", str(folder / "rows.csv"), "--model", str(tmp_path / "model")]) == 130
     assert capsys.readouterr() == ("", "densiflow: interrupted\n")
     assert list(tmp_path.iterdir()) == []

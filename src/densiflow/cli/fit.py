@@ -1,16 +1,22 @@
 """``densiflow fit``: a table in, a model file out."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
+from densiflow.cli.fitted import choices_told, columns_held, columns_told, training_held
 from densiflow.cli.kept import NoCache, programs_kept
-from densiflow.cli.options import check_not_read, names, whole_number
+from densiflow.cli.options import AsJson, Quiet, check_not_read, names, whole_number
+from densiflow.cli.schema import read_kinds
+from densiflow.cli.shown import show_json, show_table
+from densiflow.cli.tables import Tables, read
 from densiflow.errors import ArgumentError
 
 
 def fit(
-    table: Annotated[str, typer.Argument(help="A .csv or .parquet file.", metavar="TABLE")],
+    tables: Tables,
+    *,
     model: Annotated[str, typer.Option("--model", help="The model file to write.", metavar="FILE")],
     columns: Annotated[
         list[str] | None,
@@ -27,6 +33,15 @@ def fit(
         ),
     ] = None,
     weights: Annotated[str | None, typer.Option("--weights", help="The column of sample weights.", metavar="W")] = None,
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            help="Kinds of the columns to model, as densiflow info TABLE --json prints them; others are read from "
+            "their cells.",
+            metavar="FILE.json",
+        ),
+    ] = None,
     flow: Annotated[
         str, typer.Option("--flow", help="auto, or a recipe: maf, maf_mog, neural_spline, real_nvp, ...")
     ] = "auto",
@@ -43,6 +58,8 @@ def fit(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
     no_cache: NoCache = False,
 ) -> None:
     """Fit the density of a table's columns and save it."""
@@ -50,11 +67,18 @@ def fit(
     from densiflow.estimators import FlowDensity
     from densiflow.table import files
 
-    check_not_read("--model", model, table=table)
+    check_not_read("--model", model, table=tables, schema=schema)
     check_writable(model)  # before the long work, not after it
-    rows = files.read_file(table)
+    rows = read(tables)
     modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
-    density = FlowDensity(flow=flow, ensemble=ensemble, max_epochs=max_epochs, random_state=seed)
+    density = FlowDensity(
+        flow=flow,
+        columns=None if schema is None else _kinds(schema, rows.column_names, modelled),
+        ensemble=ensemble,
+        max_epochs=max_epochs,
+        random_state=seed,
+        verbose=False if quiet else None,
+    )
     with programs_kept(no_cache):
         density.fit(
             files.select(rows, modelled),
@@ -64,7 +88,11 @@ def fit(
     for history in density.histories_:
         _check_trained(history)
     density.save(model)
-    print(_summary(density, model))
+    if as_json:
+        show_json(_result(density, model, rows.num_rows))
+    elif not quiet:
+        print(_summary(density, model))
+        show_table(["column", "type", "kind", "number"], columns_told(density.encoder_))
 
 
 def _roles(
@@ -87,6 +115,11 @@ def _roles(
     return modelled, context
 
 
+def _kinds(schema: str, present: list[str], modelled: list[str]) -> dict[str, Any]:
+    """The kinds of the columns to model; a schema may tell of others as well."""
+    return {name: kind for name, kind in read_kinds(schema, present).items() if name in modelled}
+
+
 def _weight(rows: Any, name: str | None) -> Any:
     """The weights column, refused like any other column if it is not numbers."""
     from densiflow.table import files, frames
@@ -101,13 +134,30 @@ def _check_trained(history: Any) -> None:
         raise typer.Abort(f"interrupted before {reached}; nothing was saved")
 
 
+def _result(density: Any, model: str, rows: int) -> dict[str, Any]:
+    """All that is told, for machines; of an ensemble's flows the first one's training, and that of each."""
+    context, flows = density.context_encoder_, [training_held(history) for history in density.histories_]
+    return {
+        "model": model,
+        "rows": rows,
+        "columns": columns_held(density.encoder_),
+        "context": {} if context is None else columns_held(context),
+        "choices": asdict(density.choices_),
+        **flows[0],
+        **({"flows": flows} if len(flows) > 1 else {}),
+    }
+
+
 def _summary(density: Any, model: str) -> str:
     parts = [f"{model}: {density.n_features_in_} columns"]
     for m, history in enumerate(density.histories_):
         member = f"flow {m + 1}: " if len(density.histories_) > 1 else ""
         if history.validation:
-            parts.append(f"{member}best epoch {history.best_epoch + 1} of {len(history.train)}")
+            nats = history.validation[history.best_epoch]
+            parts.append(
+                f"{member}best epoch {history.best_epoch + 1} of {len(history.train)}, held out {nats:.4f} nats a row"
+            )
         else:
             parts.append(f"{member}{len(history.train)} epochs, nothing held out")
     parts += dict.fromkeys(history.stopped for history in density.histories_)
-    return "; ".join(parts)
+    return "; ".join(parts) + f"\nchosen: {choices_told(density.choices_)}"

@@ -1,21 +1,16 @@
 """What ``report`` and ``plot`` share: the part of a table that a model judges, and a line that says what is done."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from densiflow.cli.options import context_names
+from densiflow.cli.tables import parts_of, read
 
 
-def judged_columns(model: Any, path: str) -> tuple[Any, Any]:
-    """A table's columns that a model models, and its context columns, None if there are none."""
-    from densiflow.table.files import read_file, select
-
-    table = read_file(path)
-    context = context_names(model)
-    names = model.encoder_.schema.names or [name for name in table.column_names if name not in context]
-    return select(table, names), select(table, context) if context else None
+def judged_columns(model: Any, tables: Sequence[str]) -> tuple[Any, Any]:
+    """The tables' columns that a model models, and their context columns, None if there are none."""
+    return parts_of(model, read(tables))
 
 
 @contextmanager

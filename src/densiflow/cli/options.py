@@ -2,11 +2,14 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from densiflow.errors import ArgumentError, ContextError
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress and no summary.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 
 
 def names(values: Sequence[str], present: Sequence[str]) -> list[str]:
@@ -77,11 +80,17 @@ def context_names(model: Any) -> list[str]:
     return list(encoder.schema.names)
 
 
-def check_not_read(option: str, output: str, **read: str) -> None:
+def check_not_read(option: str, output: str, **read: str | Sequence[str] | None) -> None:
     """Raise `ArgumentError` for an output that would overwrite one of the files `read`, given by what they are."""
-    for what, path in read.items():
-        if os.path.realpath(output) == os.path.realpath(path):
-            raise ArgumentError(f"{option} {output} would overwrite the {what} it is made from; name another file")
+    target = os.path.realpath(output)
+    for what, paths in read.items():
+        for path in [paths] if isinstance(paths, str) else paths or []:
+            if target == os.path.realpath(path):
+                raise ArgumentError(f"{option} {output} would overwrite the {what} it is made from; name another file")
+            if os.path.isdir(path) and os.path.dirname(target) == os.path.realpath(path):
+                raise ArgumentError(
+                    f"{option} {output} would stand in the folder that the {what} is read from; name another folder"
+                )
 
 
 def check_table_output(path: str) -> None:

@@ -23,8 +23,12 @@ class Kind(StrEnum):
 
 def plot(
     model: Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")],
-    table: Annotated[
-        str | None, typer.Argument(help="A .csv or .parquet file; only training needs none.", metavar="[TABLE]")
+    tables: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A table: a file, several, a folder of Parquet files, or - for stdin; only training needs none.",
+            metavar="[TABLE...]",
+        ),
     ] = None,
     *,
     out: Annotated[str, typer.Option("--out", help="The .png file to write.", metavar="FILE")],
@@ -37,25 +41,25 @@ def plot(
 
     if not out.lower().endswith(".png"):
         raise ArgumentError(f"pictures are written as PNG: give --out a name that ends in .png, got {out!r}")
-    check_not_read("--out", out, model=model, **({} if table is None else {"table": table}))
+    check_not_read("--out", out, model=model, table=tables)
     density = fitted_table(model)
     check_writable(out)
-    if table is None and kind is not Kind.training:
+    if not tables and kind is not Kind.training:
         raise ArgumentError(f"--kind {kind} compares the model with a table: give MODEL and TABLE")
     from densiflow import judge
 
     with programs_kept(no_cache):
-        figure = judge.training_curve(density.history_) if table is None else _drawn(density, table, kind, seed)
+        figure = _drawn(density, tables, kind, seed) if tables else judge.training_curve(density.history_)
     judge.save_figure(figure, out)
     print(f"{out}: {kind}")
 
 
-def _drawn(density: Any, path: str, kind: Kind, seed: int) -> Any:
+def _drawn(density: Any, tables: list[str], kind: Kind, seed: int) -> Any:
     """A picture that needs a table."""
     from densiflow import judge
 
     if kind is Kind.training:
         return judge.training_curve(density.history_)
-    rows, context = judged_columns(density, path)
+    rows, context = judged_columns(density, tables)
     chosen: Any = kind.value
     return judge.compared(density, rows, chosen, context=context, random_state=seed)

@@ -8,20 +8,27 @@ import typer
 from densiflow.cli.judged import judged_columns, steps_shown
 from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import check_not_read, fitted_table, whole_number
+from densiflow.cli.tables import name_of
 from densiflow.errors import ArgumentError
 
 
 def report(
     model: Annotated[str, typer.Argument(help="A model file.", metavar="MODEL")],
-    table: Annotated[
-        str, typer.Argument(help="A .csv or .parquet file of rows that the model was not fitted on.", metavar="TABLE")
+    tables: Annotated[
+        list[str],
+        typer.Argument(
+            help="Rows that the model was not fitted on: a file, several, a folder of Parquet files, or - for stdin.",
+            metavar="TABLE...",
+        ),
     ],
+    *,
     out: Annotated[str, typer.Option("--out", help="The .html file to write.", metavar="FILE")],
     train: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--train",
-            help="The table fitted on: simpler densities learn from it, and samples are searched for copies of it.",
+            help="The table fitted on (repeat for several files): simpler densities learn from it, and samples are "
+            "searched for copies of it.",
             metavar="TABLE",
         ),
     ] = None,
@@ -37,11 +44,11 @@ def report(
 
     if Path(out).suffix.lower() not in (".html", ".htm"):
         raise ArgumentError(f"a report is written as HTML: give --out a name that ends in .html, got {out!r}")
-    check_not_read("--out", out, model=model, table=table)
+    check_not_read("--out", out, model=model, table=tables, train=train)
     density = fitted_table(model)
     check_writable(out)
-    rows, context = judged_columns(density, table)
-    known, known_context = (None, None) if train is None else judged_columns(density, train)
+    rows, context = judged_columns(density, tables)
+    known, known_context = judged_columns(density, train) if train else (None, None)
     from densiflow.judge.evidence import examine
     from densiflow.judge.report import written
     from densiflow.judge.verdict import verdict
@@ -50,7 +57,7 @@ def report(
         evidence = examine(
             density, rows, known, context=context, train_context=known_context, random_state=seed, tell=tell
         )
-        page = written(evidence, f"{Path(model).name}, judged by {Path(table).name}")
+        page = written(evidence, f"{Path(model).name}, judged by {name_of(tables)}")
     with written_whole(out) as part:
         part.write_text(page, "utf-8")
     print(f"{out}: {verdict(evidence).words.lower()}")

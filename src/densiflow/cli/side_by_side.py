@@ -40,9 +40,9 @@ def side_by_side(work: Callable[[Any], T], items: Iterable[Any]) -> Iterator[T]:
 
 
 @contextmanager
-def rows_shown(doing: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A function to tell of rows done, which moves a bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
+def rows_shown(doing: str, total: int, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """A function to tell of rows done, which moves a bar on stderr where that is a terminal and not `quiet`."""
+    if quiet or not sys.stderr.isatty():
         yield lambda rows: None
         return
     from rich.console import Console
