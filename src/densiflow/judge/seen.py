@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from densiflow.judge.abilities import names_of
 from densiflow.judge.columns import Cells, Meaning, columns_of
-from densiflow.table import Schema, frames, spelled
-from densiflow.table.dtypes import family
+from densiflow.table import Schema, frames
+from densiflow.table.sample import family_of
 
 Floats = NDArray[Any]
 
@@ -72,11 +72,8 @@ def _columns(schema: Schema, matrix: Floats, kept: list[int], names: list[str]) 
 def _meaning(schema: Schema, column: int) -> Meaning:
     if schema.levels[column] is not None:
         return "label"
-    spelling = schema.formats[column]
-    if spelling is not None and spelling != "int":
-        return "time" if spelled.is_time(spelling) else "date"
     meanings: dict[str | None, Meaning] = {"boolean": "label", "instant": "date", "time of day": "time"}
-    return meanings.get(family(schema.dtypes[column]), "number")
+    return meanings.get(family_of(schema, column), "number")
 
 
 def _width(table: Any) -> int:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from densiflow.table import spelled
+from densiflow.table import numerals, spelled
 from densiflow.table.columns.base import Floats
 from densiflow.table.dtypes import family, narrowed, numpy_dtype
-from densiflow.table.labelled import DAY
+from densiflow.table.labelled import DAY, TEXT_MARK
 from densiflow.table.schema import Schema
 
 MARKS = {"None": None, "nan": float("nan"), "null": None}
@@ -43,8 +43,8 @@ def objects(schema: Schema, i: int, values: Floats, default: str) -> NDArray[Any
         names = np.empty(max(len(levels), 1), object)
         names[: len(levels)] = levels
         out[~null] = names[_whole(values[~null])]
-    elif spelling == "int":
-        out[~null] = [int(value) for value in np.rint(values[~null])]
+    elif spelling is not None and numerals.is_format(spelling):
+        out[~null] = numerals.spelled(values[~null], spelling)
     elif spelling is not None:
         out[~null] = spelled.spelled(values[~null], spelling)
     else:
@@ -54,6 +54,8 @@ def objects(schema: Schema, i: int, values: Floats, default: str) -> NDArray[Any
         import pandas
 
         out[null] = pandas.NA
+    elif mark.startswith(TEXT_MARK):
+        out[null] = mark.removeprefix(TEXT_MARK)
     else:
         out[null] = MARKS[mark]
     return out

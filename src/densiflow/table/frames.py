@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from densiflow.errors import TableError
 from densiflow.table import built, cells, labelled, refusals, spelled
 from densiflow.table.columns.base import Floats
-from densiflow.table.dtypes import family
 from densiflow.table.labelled import Cells
 from densiflow.table.refusals import listed
 from densiflow.table.schema import Container, check_columns
@@ -59,7 +58,9 @@ def matching(schema: Schema, table: Any, what: str = "the table", *, mixed: bool
         return _matrix(found, body, what)
     none = np.empty(0)
     parts = zip(schema.levels, schema.formats, schema.dtypes, strict=True)
-    known = [Cells(none, levels, spelling, None, _family(dtype, spelling)) for levels, spelling, dtype in parts]
+    known = [
+        Cells(none, levels, spelling, None, spelled.family_of(dtype, spelling)) for levels, spelling, dtype in parts
+    ]
     return _joined(found, _columns(found, body, what, known), what)
 
 
@@ -204,13 +205,6 @@ def _joined(schema: Schema, columns: Sequence[Cells], what: str) -> Floats:
     matrix = np.stack([part.values for part in columns], axis=1)
     refusals.refuse_infinite(what, schema.spoken, matrix)
     return matrix
-
-
-def _family(dtype: str, spelling: str | None) -> str | None:
-    """What the cells of a fitted column are."""
-    if spelling is None or spelling == "int":
-        return family(dtype)
-    return "time of day" if spelled.is_time(spelling) else "instant"
 
 
 def _name(dtype: Any) -> str:

@@ -1,14 +1,14 @@
 """Cells of any type as float64: labels as positions among their levels, instants as microseconds."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from densiflow.table import cells, refusals, spelled
+from densiflow.table import cells, numerals, refusals, spelled
 from densiflow.table.columns.base import Floats
 from densiflow.table.dtypes import family
 from densiflow.table.schema import Label
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import narwhals as nw
 
 DAY = 86_400_000_000  # microseconds
+TEXT_MARK = "text:"  # begins what a schema keeps of a mark of missing cells that is text
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ def of_series(series: "nw.Series[Any]", dtype: str, label: str, what: str, known
         found = Cells(_microseconds(series.to_arrow()), mark="null", family=family(dtype))
         return _as_known(found, known, label, what)
     if kind in (nw.String, nw.Categorical, nw.Enum):
-        _refuse_text_for_numbers(series, known, label, what)
         keeps = kind == nw.Enum or (kind == nw.Categorical and not series.implementation.is_polars())
-        return _of_arrow_labels(series.to_arrow(), keeps, known, f"{label} of {what}")
+        read = _of_arrow_labels(series.to_arrow(), keeps, known, f"{label} of {what}")
+        return read or _refuse_labels(series, label, what)
     return refusals.refuse_kind(what, label, dtype)
 
 
@@ -89,17 +90,16 @@ def of_objects(
         values = cells.of_objects(objects, null, label, what)
         whole = len(present) > 0 and all(isinstance(cell, int | np.integer) for cell in present)
         return _as_known(Cells(values, format="int" if whole else None, mark=mark), known, label, what)
-    _refuse_text_for_numbers(objects, known, label, what)
     for row, cell in enumerate(objects):
         if not (null[row] or isinstance(cell, str | bool | np.bool_ | Real)):
             refusals.refuse_cell(what, label, row, cell)
     plain = [cell.item() if isinstance(cell, np.generic) else cell for cell in present]
     distinct, where = _distinct(plain)
-    return _labelled(distinct, where, null, None, known, mark)
+    return _labelled(distinct, where, null, None, known, mark) or _refuse_labels(objects, label, what)
 
 
-def _of_arrow_labels(array: Any, keeps: bool, known: Cells | None, label: str) -> Cells:
-    """Text or a dictionary; with ``keeps`` levels that no row has are kept, in their order."""
+def _of_arrow_labels(array: Any, keeps: bool, known: Cells | None, label: str) -> Cells | None:
+    """Text or a dictionary, as `_labelled`; with ``keeps`` levels that no row has are kept, in their order."""
     import pyarrow
     from pyarrow import compute
 
@@ -127,17 +127,17 @@ def _labelled(
     levels: tuple[Label, ...] | None,
     known: Cells | None,
     mark: str | None,
-) -> Cells:
-    """Cells of labels ``distinct[where]`` in the rows that are not null."""
+) -> Cells | None:
+    """Cells of labels ``distinct[where]`` in the rows that are not null; None for text where numbers were fitted."""
     values = np.full(len(null), np.nan)
-    spelling = None
-    if known is None and levels is None:
-        spelling = spelled.format_of(distinct)
-    elif known is not None and known.levels is None:
-        spelling = known.format or "iso"
-    if spelling is not None:
-        values[~null] = spelled.parsed(distinct, spelling)[where]
-        return Cells(values, None, spelling, mark, "time of day" if spelled.is_time(spelling) else "instant")
+    has_labels = (levels if known is None else known.levels) is not None
+    if not has_labels:
+        found = _spelled(distinct, known)
+        if found is not None:
+            values[~null] = found.values[where]
+            return replace(found, values=values, mark=found.mark or mark)
+        if known is not None:
+            return None
     if levels is None:
         levels = tuple(sorted(distinct, key=_order)) if known is None else known.levels
     elif known is not None:
@@ -163,12 +163,38 @@ def _as_known(found: Cells, known: Cells | None, label: str, what: str) -> Cells
         return found
     null = np.isnan(found.values)
     distinct, where = np.unique(found.values[~null], return_inverse=True)
-    return _labelled(distinct.tolist(), where, null, None, known, found.mark)
+    labelled = _labelled(distinct.tolist(), where, null, None, known, found.mark)
+    assert labelled is not None  # what was fitted are labels
+    return labelled
 
 
-def _refuse_text_for_numbers(texts: Any, known: Cells | None, label: str, what: str) -> None:
-    if known is not None and known.levels is None and known.family in ("number", "boolean", "duration"):
-        refusals.refuse_text(what, label, texts)
+def _spelled(distinct: list[Any], known: Cells | None) -> Cells | None:
+    """Different labels that spell numbers or instants, but for marks of missing ones; None where they are labels."""
+    marks = [cell for cell in distinct if isinstance(cell, str) and cell in numerals.MISSING]
+    rest = [cell for cell in distinct if cell not in marks]
+    mark = TEXT_MARK + marks[0] if marks else None
+    if known is None:
+        number, instant = numerals.format_of(rest, bool(marks)), spelled.format_of(rest)
+    else:
+        number = known.format or "float" if known.family == "number" else None
+        instant = known.format or "iso" if known.family in ("instant", "time of day") else None
+    if number is not None:
+        values = numerals.parsed(distinct)
+        is_read = not np.isnan(numerals.parsed(rest)).any()
+        return Cells(values, None, number, mark, "number") if is_read else None
+    if instant is not None:
+        family = "time of day" if spelled.is_time(instant) else "instant"
+        return Cells(spelled.parsed(distinct, instant), None, instant, mark, family)
+    return None
+
+
+def _refuse_labels(labels: Iterable[Any], label: str, what: str) -> NoReturn:
+    """Raise `TableError` for labels where numbers were fitted: marks of missing ones are not to blame."""
+    blamed = [None if isinstance(cell, str) and cell in numerals.MISSING else cell for cell in labels]
+    for row, cell in enumerate(blamed):
+        if isinstance(cell, bool | np.bool_):
+            refusals.refuse_cell(what, label, row, cell)
+    refusals.refuse_text(what, label, blamed)
 
 
 def _distinct(plain: list[Any]) -> tuple[list[Any], NDArray[np.int64]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from densiflow.table import spelled
 from densiflow.table.columns.base import Floats
-from densiflow.table.dtypes import family, numpy_dtype
+from densiflow.table.dtypes import numpy_dtype
 from densiflow.table.schema import Label, Schema
 
 
@@ -73,13 +73,10 @@ def sample_of(schema: Schema, i: int, cells: Floats, weight: Floats, looks: bool
 
 
 def family_of(schema: Schema, i: int) -> str | None:
-    """What the cells of column `i` are, as `dtypes.family`, text that spells instants considered."""
+    """What the cells of column `i` are, as `dtypes.family`, text that spells instants or numbers considered."""
     if schema.levels[i] is not None:
         return "boolean" if _are_booleans(schema.levels[i]) else None
-    spelling = schema.formats[i]
-    if spelling is None or spelling == "int":
-        return family(schema.dtypes[i])
-    return "time of day" if spelled.is_time(spelling) else "instant"
+    return spelled.family_of(schema.dtypes[i], schema.formats[i])
 
 
 def _are_booleans(levels: tuple[Label, ...] | None) -> bool:

@@ -22,7 +22,8 @@ class Schema:
 
     What only columns that are not plain numbers have, None for the others: ``levels``, the labels of a column of text
     or categories, whose cells are positions among them; ``formats``, how cells are spelled, such as "%d/%m/%Y" for
-    dates that are text; ``marks``, what stands for a missing cell ("null", "nan", "None" or "NA").
+    dates and "%.3f" for numbers that are text; ``marks``, what stands for a missing cell ("null", "nan", "None", "NA",
+    or a text such as "text:?").
 
     >>> Schema(("a", "b"), ("int64", "float32"), "pandas").spoken
     ("column 'a'", "column 'b'")

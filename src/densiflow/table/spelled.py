@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from densiflow.table import numerals
 from densiflow.table.columns.base import Floats
+from densiflow.table.dtypes import Family, family
 
 EPOCH = datetime.datetime(1970, 1, 1)
 MICROSECOND = datetime.timedelta(microseconds=1)
@@ -63,6 +65,19 @@ def spelled(values: Floats, spelling: str) -> list[Any]:
     ['01/01/1970', '02/01/1970']
     """
     return [_spell(float(value), spelling) for value in values]
+
+
+def family_of(dtype: str, spelling: str | None) -> Family | None:
+    """What the cells of a column of this type are, spelled so; None for labels.
+
+    >>> family_of("str", "%H:%M"), family_of("str", "%.3f"), family_of("float64", None)
+    ('time of day', 'number', 'number')
+    """
+    if spelling is None:
+        return family(dtype)
+    if numerals.is_format(spelling):
+        return "number"
+    return "time of day" if is_time(spelling) else "instant"
 
 
 def is_time(spelling: str) -> bool:
