@@ -13,7 +13,6 @@ from scipy.stats import kstest, norm
 
 from densiflow import FlowDensity, gaussian, load
 from densiflow.bases import Mixed
-from densiflow.errors import ArgumentError
 from densiflow.estimators import columns
 
 CELLS = np.array([[-1.5, -40.0, -1.0], [-0.5, -1.0, -0.2], [0.0, -0.2, 0.3], [0.6, 0.3, 1.0], [1.4, 1.0, 40.0]])
@@ -194,9 +193,3 @@ def test_a_count_that_only_held_out_rows_have_does_not_hide_the_rest():
             **{**QUICK, "max_epochs": 1, "random_state": seed, "validation": 0.5}, columns={"count": "category"}
         )
         assert np.isfinite(density.fit(data).history_.validation).all()
-
-
-def test_a_flow_of_real_numbers_has_no_parts():
-    density = FlowDensity("maf", **QUICK).fit(np.random.default_rng(0).normal(size=(60, 2)))
-    with pytest.raises(ArgumentError, match="flow='mixed'"):
-        density.column_scores(np.zeros((1, 2)))

@@ -1,12 +1,18 @@
-"""Rows of which some cells are known: their density, the other cells summed and integrated out, and draws of these.
+r"""Rows of which some cells are known: their density, the other cells summed and integrated out, and draws of these.
 
-Cells are drawn in order, each given those before it; a row's importance weight is the probability of its known cells,
-each given what stands before them. The mean weight is the density of the known cells. Where they are the first of the
-row it is exact, without a draw.
+.. math:: \log p(x_S) = \log \frac1K \sum_k w_k, \qquad
+          \text{error} = \sqrt{\frac{\operatorname{var} w}{K \bar w^2} + \frac{\operatorname{var}_m p_m(x_S)}{\bar w^2}}
+
+The unknown cells are drawn K times given the known ones, and each draw weighed. In a model of mixed rows cells are
+drawn in order, each given those before it, and the weight is the probability of the known cells, each given what
+stands before them; where they are the first of the row it is exact, without a draw. For a flow of real numbers a
+`companion` draws them. The members m of an ensemble were trained apart: how far they differ says how far each may be
+off, which no number of draws makes smaller.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -14,70 +20,76 @@ from jax import Array
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from densiflow.arguments import check_count
-from densiflow.errors import ArgumentError
-from densiflow.estimators import columns, mixed_rows
+from densiflow.ensemble import Ensemble
+from densiflow.errors import DensiflowWarning
+from densiflow.estimators import columns, companion, mixed_rows
+from densiflow.estimators.fitted import Fitted
 from densiflow.estimators.mixed_rows import Model
-from densiflow.estimators.randomness import RandomState, key_of
-from densiflow.table import frames
+from densiflow.flow import Flow
 from densiflow.table.encode import Encoder
-from densiflow.table.refusals import listed
-
-if TYPE_CHECKING:
-    from densiflow.estimators.density import FlowDensity
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-DRAWS = 256  # of a row whose known cells are not the first
+DRAWS = 256  # of a row whose density is not exact
 ROWS = 2**15  # draws under way at once
+FEWEST_THAT_COUNT = (
+    8.0  # draws of a row, by their weights, below which neither its density nor its error can be trusted
+)
+IMPOSSIBLE = -1e30  # the logarithm of a weight that is zero
 
 
-def log_probs(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None) -> Floats:
+class Draws(NamedTuple):
+    """Draws of some rows (n, draws, width), the logarithms of their weights, and what each member makes of the row."""
+
+    rows: Floats
+    weights: Floats  # (n, draws)
+    of_members: Floats  # (n, members)
+
+
+def log_probs(fitted: Fitted, matrix: Floats, context: Floats | None) -> Floats:
     """(n,) log densities of rows.
 
-    A missing cell of a column that had some is a state with a probability; of any other column, it is not known, and
-    summed and integrated out by draws.
+    In a model of mixed rows a missing cell of a column that had some is a state with a probability; of any other
+    column, it is not known, and summed and integrated out by draws.
     """
-    x, log_volume = encoder.encode(matrix)
-    nats = np.asarray(model.log_prob(x, context), np.float64) + log_volume
-    if not mixed_rows.is_mixed(model):
+    x, log_volume = fitted.encoder.encode(matrix)
+    nats = np.asarray(fitted.model.log_prob(x, context), np.float64) + log_volume
+    if not mixed_rows.is_mixed(fitted.model):
         return nats
-    known = _known(encoder, matrix)
+    known = says_something(fitted.encoder, matrix)
     some = ~known.all(axis=1)
     if some.any():
-        given = None if context is None else _for_each(context, len(x))[some]
-        nats[some] = of_known(model, encoder, matrix[some], known[some], given, jax.random.key(0))[0]
+        given = None if context is None else for_each(context, len(x))[some]
+        nats[some] = of_known(fitted, matrix[some], known[some], given, jax.random.key(0))[0]
     return nats
 
 
 def of_known(
-    model: Model,
-    encoder: Encoder,
-    matrix: Floats,
-    known: Booleans,
-    context: Floats | None,
-    key: Array,
-    draws: int = DRAWS,
+    fitted: Fitted, matrix: Floats, known: Booleans, context: Floats | None, key: Array, draws: int = DRAWS
 ) -> tuple[Floats, Floats]:
     """(n,) log densities of the known cells (n, columns), in the units of the table, and their standard errors."""
-    variables, filled = columns.spread(encoder, known), np.where(known, matrix, _somewhere(encoder))
-    x, log_volumes = encoder.encode_columns(filled)
+    encoder = fitted.encoder
+    variables = columns.spread(encoder, known)
+    x, log_volumes = encoder.encode_columns(np.where(known, matrix, _somewhere(encoder)))
+    context = None if context is None else for_each(context, len(x))
     volume = np.where(known, log_volumes, 0.0).sum(axis=1)
-    if _first_are_known(variables):
-        nats = mixed_rows.log_probs(model, x, context)
-        return np.where(variables, nats, 0.0).sum(axis=1) + volume, np.zeros(len(x))
-    weights = _weighted(model, encoder, x, variables, context, key, draws, complete=False)[1]
-    nats = logsumexp(weights, axis=1) - np.log(draws)
-    with np.errstate(invalid="ignore"):
-        share = np.exp(weights - nats[:, None])  # of mean 1
-    error = np.nan_to_num(share.std(axis=1, ddof=1) / np.sqrt(draws))
+    nats, error = np.empty(len(x)), np.zeros(len(x))
+    exact = _is_exact(fitted.model, variables)
+    if exact.any():
+        given = None if context is None else context[exact]
+        of_members = _exactly(fitted.model, x[exact], variables[exact], given)
+        nats[exact], error[exact] = _mixed_together(of_members), _spread(of_members)
+    for part in _pieces(np.flatnonzero(~exact), draws):
+        given = None if context is None else context[part]
+        drawn = _drawn(fitted, x[part], variables[part], given, jax.random.fold_in(key, part[0]), draws)
+        nats[part] = logsumexp(drawn.weights, axis=1) - np.log(drawn.weights.shape[1])
+        error[part] = np.hypot(_relative_error(drawn.weights), _spread(drawn.of_members))
     return nats + volume, error
 
 
 def imputed(
-    model: Model,
-    encoder: Encoder,
+    fitted: Fitted,
     matrix: Floats,
     context: Floats | None,
     key: Array,
@@ -90,124 +102,42 @@ def imputed(
     Of several draws of a row one is taken by its weight. With ``complete`` no cell is drawn as missing: each is what
     it would be if none ever were, for cells that are missing at random.
     """
+    encoder, out = fitted.encoder, matrix.copy()
     known = ~np.isnan(matrix) if known is None else known
-    open_rows = np.flatnonzero(~known[:, _modelled(encoder)].all(axis=1))
-    out = matrix.copy()
-    if not len(open_rows):
-        return out
-    part, cells, given = known[open_rows], matrix[open_rows], None
-    if context is not None:
-        given = _for_each(context, len(matrix))[open_rows]
-    variables = columns.spread(encoder, part)
-    x, _ = encoder.encode(np.where(part, cells, _somewhere(encoder)))
+    variables = columns.spread(encoder, known)
+    x, _ = encoder.encode(np.where(known, matrix, _somewhere(encoder)))
+    context = None if context is None else for_each(context, len(matrix))
     draw_key, choice_key = jax.random.split(key)
-    draws = 1 if _first_are_known(variables) else draws
-    rows, weights = _weighted(model, encoder, x, variables, given, draw_key, draws, complete)
-    weights = np.where(np.isfinite(weights), weights, -1e30)
-    noise = np.asarray(jax.random.gumbel(choice_key, weights.shape))
-    chosen = np.argmax(weights + noise, axis=1)
-    decoded = encoder.decode(rows[np.arange(len(rows)), chosen], drawn=True)
-    out[open_rows] = np.where(part, cells, decoded)
+    sequential = mixed_rows.is_mixed(fitted.model)
+    if sequential and _first_are_known(variables).all():
+        draws = 1
+    for part in _pieces(np.flatnonzero(~variables.all(axis=1)), draws):
+        given = None if context is None else context[part]
+        drawn = _drawn(fitted, x[part], variables[part], given, jax.random.fold_in(draw_key, part[0]), draws, complete)
+        weights = np.maximum(drawn.weights, IMPOSSIBLE)
+        noise = np.asarray(jax.random.gumbel(jax.random.fold_in(choice_key, part[0]), weights.shape))
+        chosen = np.argmax(weights + noise, axis=1)
+        decoded = encoder.decode(drawn.rows[np.arange(len(part)), chosen], drawn=True)
+        out[part] = np.where(known[part], matrix[part], decoded)
     return out
 
 
-class Marginal:
-    """The density of some columns of a fitted model, the others summed and integrated out.
-
-    Exact where these are the first columns of the table; else estimated, from as many draws of the others, with a
-    standard error.
-    """
-
-    def __init__(self, density: "FlowDensity", names: Sequence[Any]) -> None:
-        self.density, self.columns = density, tuple(names)
-        self._places = _places(density.encoder_, self.columns)
-
-    def score_samples(
-        self, X: Any, *, draws: int = DRAWS, random_state: RandomState = 0, return_std: bool = False
-    ) -> Any:
-        """(n,) log densities of the columns, nats, in their units; with ``return_std`` their standard errors too."""
-        check_count("draws", draws, 2)
-        density = self.density
-        matrix, known = _scattered(density.encoder_, self._places, X)
-        with density._fitted_precision():
-            nats, error = of_known(density.flow_, density.encoder_, matrix, known, None, key_of(random_state), draws)
-        return (nats, error) if return_std else nats
-
-    def sample(self, n_samples: int = 1, *, random_state: RandomState = None) -> Any:
-        """Rows of these columns, in the container of the table fitted on."""
-        check_count("n_samples", n_samples, 1)
-        schema = self.density.encoder_.schema.only(self._places)
-        return frames.build(schema, self.density._cells(n_samples, random_state)[:, self._places])
-
-
-class Conditional:
-    """The distribution of the other columns of a fitted model where some hold given values."""
-
-    def __init__(self, density: "FlowDensity", given: Mapping[Any, Any]) -> None:
-        self.density, self.given = density, dict(given)
-        self._places = _places(density.encoder_, tuple(self.given))
-        kept = _modelled(density.encoder_)
-        self._others = [i for i in range(density.encoder_.schema.width) if kept[i] and i not in self._places]
-
-    def sample(
-        self, n_samples: int = 1, *, complete: bool = False, draws: int = DRAWS, random_state: RandomState = None
-    ) -> Any:
-        """Whole rows, the given cells among them, in the container of the table fitted on.
-
-        Of several draws of a row one is taken by its weight. With ``complete`` none has a missing cell.
-        """
-        check_count("n_samples", n_samples, 1)
-        density, encoder = self.density, self.density.encoder_
-        matrix, known = _scattered(encoder, self._places, [tuple(self.given.values())] * n_samples)
-        with density._fitted_precision():
-            drawn = imputed(density.flow_, encoder, matrix, None, key_of(random_state), known, draws, complete)
-        return encoder.build(drawn)
-
-    def score_samples(
-        self, X: Any, *, draws: int = DRAWS, random_state: RandomState = 0, return_std: bool = False
-    ) -> Any:
-        """(n,) log densities of the other columns given these; with ``return_std`` their standard errors too."""
-        density, encoder = self.density, self.density.encoder_
-        matrix, known = _scattered(encoder, self._others, X)
-        given, given_known = _scattered(encoder, self._places, [tuple(self.given.values())])
-        matrix = np.where(given_known, given, matrix)
-        key = key_of(random_state)
-        with density._fitted_precision():
-            joint, joint_error = of_known(density.flow_, encoder, matrix, known | given_known, None, key, draws)
-            alone, alone_error = of_known(density.flow_, encoder, given, given_known, None, key, draws)
-        error = np.hypot(joint_error, alone_error)
-        return (joint - alone, error) if return_std else joint - alone
-
-
-def _places(encoder: Encoder, names: Sequence[Any]) -> list[int]:
-    keys = list(encoder.schema.keys)
-    unknown = [name for name in names if name not in keys or keys[keys.index(name)] in encoder.left_out]
-    if unknown or not names:
-        raise ArgumentError(f"there is no column {listed(unknown)} in the model; there are {listed(keys)}")
-    return [keys.index(name) for name in names]
-
-
-def _scattered(encoder: Encoder, places: Sequence[int], X: Any) -> tuple[Floats, Booleans]:
-    """Cells of some columns in a matrix of all (n, columns), and which they are."""
-    cells = frames.matching(encoder.schema.only(list(places)), X, "the table", mixed=True)
-    matrix = np.full((len(cells), encoder.schema.width), np.nan)
-    matrix[:, places] = cells
-    known = np.zeros(matrix.shape, bool)
-    known[:, places] = True
-    return matrix, known
-
-
-def _known(encoder: Encoder, matrix: Floats) -> Booleans:
+def says_something(encoder: Encoder, matrix: Floats) -> Booleans:
     """(n, columns): cells that say something, be it that they are missing."""
-    says = np.array([column.is_missing for column in encoder.columns]) | ~_modelled(encoder)
+    says = np.array([column.is_missing for column in encoder.columns]) | ~modelled(encoder)
     return ~np.isnan(matrix) | says
 
 
-def _modelled(encoder: Encoder) -> Booleans:
+def modelled(encoder: Encoder) -> Booleans:
     """(columns,): which have a variable."""
     found = np.zeros(encoder.schema.width, bool)
     found[[variable.column for variable in encoder.variables]] = True
     return found
+
+
+def for_each(context: Floats, n: int) -> Floats:
+    """One context row, or n, as n."""
+    return np.broadcast_to(context, (n, context.shape[1]))
 
 
 def _somewhere(encoder: Encoder) -> Floats:
@@ -216,36 +146,116 @@ def _somewhere(encoder: Encoder) -> Floats:
     return encoder.decode(zero)[0]
 
 
-def _first_are_known(variables: Booleans) -> bool:
-    """Whether in every row the known variables stand before the others."""
-    return bool((np.diff(variables.astype(np.int8), axis=1) <= 0).all())
+# exactly
 
 
-def _for_each(context: Floats, n: int) -> Floats:
-    return np.broadcast_to(context, (n, context.shape[1]))
+def _is_exact(model: Model, variables: Booleans) -> Booleans:
+    """(n,): rows whose known variables (n, V) have an exact density: all of them, or the first of a mixed row."""
+    return _first_are_known(variables) if mixed_rows.is_mixed(model) else np.all(variables, axis=1, keepdims=True)[:, 0]
 
 
-def _weighted(
-    model: Model,
-    encoder: Encoder,
+def _first_are_known(variables: Booleans) -> Booleans:
+    """(n,): rows whose known variables stand before the others."""
+    last_known = np.where(variables, np.arange(variables.shape[1]) + 1, 0).max(axis=1)
+    return np.asarray(variables.sum(axis=1) == last_known)
+
+
+def _exactly(model: Model, x: Floats, variables: Booleans, context: Floats | None) -> Floats:
+    """(n, members) log densities of the known variables under each member."""
+
+    def under(member: Flow) -> Floats:
+        if mixed_rows.is_mixed(member):
+            return np.where(variables, mixed_rows.log_probs(member, x, context), 0.0).sum(axis=1)
+        return np.asarray(member.log_prob(x, context), np.float64)
+
+    return np.stack([under(member) for member in _members(model)], axis=1)
+
+
+def _members(model: Model) -> list[Flow]:
+    return model.unstacked() if isinstance(model, Ensemble) else [model]
+
+
+# by draws
+
+
+def _pieces(places: NDArray[np.integer], draws: int) -> Iterator[NDArray[np.integer]]:
+    """Places of rows in pieces, so few at once that memory is bounded."""
+    at_once = max(1, ROWS // draws)
+    for start in range(0, len(places), at_once):
+        yield places[start : start + at_once]
+
+
+def _drawn(
+    fitted: Fitted,
     x: Floats,
     variables: Booleans,
     context: Floats | None,
     key: Array,
     draws: int,
-    complete: bool,
-) -> tuple[Floats, Floats]:
-    """Draws of rows (n, draws, width) and the logarithms of their weights (n, draws)."""
+    complete: bool = False,
+) -> Draws:
+    """Draws of rows x (n, width) of which some variables (n, V) are known."""
+    members = _members(fitted.model)
+    if draws > 1:
+        draws = -(-draws // len(members)) * len(members)  # as many from every member
+    many, known = np.repeat(x, draws, axis=0), np.repeat(variables, draws, axis=0)
+    given = None if context is None else np.repeat(context, draws, axis=0)
+    shape = len(x), draws
+    if mixed_rows.is_mixed(fitted.model):
+        barred = _barred(fitted.encoder, complete)
+        rows, flat = mixed_rows.drawn(fitted.model, key, many, known, barred, given)
+        weights = flat.reshape(shape)
+        by_member = weights.reshape(len(x), -1, len(members)) if draws > 1 else weights[..., None]  # in turn
+    else:
+        rows, ratio = companion.drawn(companion.companion_of(fitted), key, many, known, given)
+        by_member = np.stack([np.asarray(member.log_prob(rows, given), np.float64) for member in members], axis=-1)
+        by_member = np.nan_to_num((by_member + ratio[:, None]).reshape(*shape, -1), nan=-np.inf, neginf=-np.inf)
+        weights = _mixed_together(by_member)
+    of_members = logsumexp(by_member, axis=1) - np.log(by_member.shape[1])
+    if draws > 1:
+        _warn_of_few(weights)
+    return Draws(rows.reshape(*shape, -1), weights, of_members)
+
+
+def _barred(encoder: Encoder, complete: bool) -> NDArray[np.int32]:
+    """(V,): the level that a state may not take, -1 for none: with ``complete`` that of missing cells."""
     barred = np.full(len(encoder.variables), -1, np.int32)
     for v, variable in enumerate(encoder.variables):
         if complete and variable.size and encoder.columns[variable.column].is_missing:
             barred[v] = variable.size - 1
-    rows, weights = np.empty((len(x), draws, x.shape[1])), np.empty((len(x), draws))
-    at_once = max(1, ROWS // draws)
-    for start in range(0, len(x), at_once):
-        part = slice(start, start + at_once)
-        many, known = np.repeat(x[part], draws, axis=0), np.repeat(variables[part], draws, axis=0)
-        given = None if context is None else np.repeat(_for_each(context, len(x))[part], draws, axis=0)
-        drawn, weight = mixed_rows.drawn(model, jax.random.fold_in(key, start), many, known, barred, given)
-        rows[part], weights[part] = drawn.reshape(-1, draws, x.shape[1]), weight.reshape(-1, draws)
-    return rows, weights
+    return barred
+
+
+def _mixed_together(of_members: Floats) -> Floats:
+    """Log densities (..., members) as that of the mixture."""
+    return np.asarray(logsumexp(of_members, axis=-1) - np.log(of_members.shape[-1]))
+
+
+def _spread(of_members: Floats) -> Floats:
+    """(n,): the standard deviation of the members' densities (n, members), relative to their mean."""
+    return _relative(of_members) if of_members.shape[1] > 1 else np.zeros(len(of_members))
+
+
+def _relative_error(weights: Floats) -> Floats:
+    """(n,): the standard error of the mean weight (n, draws), relative to it."""
+    return _relative(weights) / np.sqrt(weights.shape[1])
+
+
+def _relative(logs: Floats) -> Floats:
+    """(n,): the standard deviation of numbers whose logarithms (n, k) are given, relative to their mean; 0 for none."""
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(np.exp(logs - _mixed_together(logs)[:, None]).std(axis=1, ddof=1))
+
+
+def _warn_of_few(weights: Floats) -> None:
+    """Warn of rows (n, draws) most of whose weight lies on few draws."""
+    with np.errstate(invalid="ignore"):
+        counting = np.exp(2 * logsumexp(weights, axis=1) - logsumexp(2 * weights, axis=1))
+    few = int(np.count_nonzero(counting < min(FEWEST_THAT_COUNT, weights.shape[1] / 4)))
+    if few:
+        warnings.warn(
+            f"of {weights.shape[1]} draws fewer than {FEWEST_THAT_COUNT:g} carry most of the weight in {few} of "
+            f"{len(weights)} rows: densities and errors there are rough; give more draws",
+            DensiflowWarning,
+            stacklevel=2,
+        )

@@ -13,14 +13,15 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from densiflow import precision
 from densiflow.arguments import check_count
 from densiflow.ensemble import Ensemble
-from densiflow.errors import ArgumentError, ContextError, ShapeError
-from densiflow.estimators import conditioning, mixed_rows, parts, saved
-from densiflow.estimators.conditioning import Conditional, Marginal
+from densiflow.errors import ArgumentError, ShapeError
+from densiflow.estimators import conditioning, given, mixed_rows, parts, saved
+from densiflow.estimators.conditioning import DRAWS
 from densiflow.estimators.features import remember_features
-from densiflow.estimators.fitted import check_fitted
-from densiflow.estimators.given import as_numbers, width_of
+from densiflow.estimators.fitted import Fitted, check_fitted
+from densiflow.estimators.matching import matching
 from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState, key_of
+from densiflow.estimators.some_columns import Conditional, Marginal
 from densiflow.estimators.unfitted import choices_for, detects, dtype_to_fit, kinds_of, reads_kinds, unfitted
 from densiflow.flow import Flow
 from densiflow.rows import batch
@@ -128,45 +129,63 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         weight = checked_weight(sample_weight, len(matrix))
         detect = mixed and detects(schema, self.columns)
         frames.check_fit(schema, matrix, weight, mixed=detect)
-        context_schema, context_matrix = self._read_context(context, len(matrix))
+        context_schema, context_matrix = given.read(context, len(matrix))
         rng_key, flow_key = jax.random.split(key_of(self.random_state))
         rng = generator(rng_key)
         validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
         train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
-        encoder, given = Encoder.fit(schema, train.x, train.weight, kinds_of(self.columns), detect=detect), None
+        encoder = Encoder.fit(schema, train.x, train.weight, kinds_of(self.columns), detect=detect)
+        context_encoder = None
         if context_schema is not None and train.context is not None:
-            given = Encoder.fit(context_schema, train.context, train.weight, detect=detects(context_schema, None))
+            detect = detects(context_schema, None)
+            context_encoder = Encoder.fit(context_schema, train.context, train.weight, detect=detect)
         choices = choices_for(self, len(train), encoder)
         options = Options(
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
         )
         with self._precision(dtype_to_fit(self)):
             keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
-            flows = [unfitted(self, key, encoder, width_of(given), choices) for key in keys]
-            held = None if held is None else _possible(_encoded(held, encoder, given))
-            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoder, given), held, options)
+            flows = [unfitted(self, key, encoder, given.width_of(context_encoder), choices) for key in keys]
+            held = None if held is None else _possible(_encoded(held, encoder, context_encoder))
+            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoder, context_encoder), held, options)
         # only now, so that a fit that fails leaves the estimator as it was
         self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
-        self.encoder_, self.context_encoder_ = encoder, given
+        self.encoder_, self.context_encoder_ = encoder, context_encoder
         remember_features(self, schema)
         return self
 
     def score_samples(self, X: Any, *, context: Any = None) -> Floats:
-        """(n,) log densities of rows, nats, in the units of `X`."""
-        check_fitted(self)
-        matrix = self._matching(X)
-        encoded = self._encoded_context(context, len(matrix))
-        with self._fitted_precision():
-            return conditioning.log_probs(self.flow_, self.encoder_, matrix, encoded)
+        """(n,) log densities of rows, nats, in the units of `X`.
 
-    def column_scores(self, X: Any, *, context: Any = None) -> Floats:
-        """(n, columns): the log probability of each cell given those before it in its row; they add up to the row's.
-
-        Raises `ArgumentError` for a model whose flow has no such parts; fit with ``flow="mixed"``.
+        Missing cells are for models of mixed tables; in a table of real numbers `marginal` leaves them out, and
+        `impute` fills them.
         """
-        matrix, encoded = self._for_parts(X, context)
+        matrix, encoded = self._rows(X, context)
         with self._fitted_precision():
-            return parts.column_scores(self.flow_, self.encoder_, matrix, encoded)
+            return conditioning.log_probs(self._fitted(), matrix, encoded)
+
+    def column_scores(
+        self,
+        X: Any,
+        *,
+        context: Any = None,
+        draws: int = DRAWS,
+        random_state: RandomState = 0,
+        return_std: bool = False,
+    ) -> Any:
+        r"""(n, columns): the log probability of each cell given those before it, in nats, in the units of its column.
+
+        .. math:: \log p(\text{row}) = \sum_j \log p(x_j \mid x_1, \dots, x_{j-1})
+
+        They add up to `score_samples`. Exact in a model of mixed rows; else differences of marginals of the first
+        columns, each estimated from `draws` of the others, see `Marginal`: columns times draws evaluations of the flow
+        for each row. With ``return_std`` their standard errors (n, columns) too.
+        """
+        check_count("draws", draws, 2)
+        matrix, encoded = self._rows(X, context)
+        with self._fitted_precision():
+            nats, error = parts.column_scores(self._fitted(), matrix, encoded, key_of(random_state), draws)
+        return (nats, error) if return_std else nats
 
     def pit(self, X: Any, *, context: Any = None, random_state: RandomState = None) -> Floats:
         """(n, columns): the probability of less than each cell, given those before it in its row or in base space.
@@ -174,28 +193,31 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Where the model is right these are uniform and independent. The number of a discrete cell is drawn from the
         interval that it takes.
         """
-        check_fitted(self)
-        matrix = self._matching(X)
-        encoded = self._encoded_context(context, len(matrix))
+        matrix, encoded = self._rows(X, context)
         rng = generator(key_of(random_state))
         with self._fitted_precision():
             return parts.pit(self.flow_, self.encoder_, matrix, encoded, rng)
 
     def marginal(self, columns: Sequence[Any]) -> Marginal:
         """The density of some columns alone, the others summed and integrated out; see `Marginal`."""
-        self._check_has_parts()
+        check_fitted(self)
         return Marginal(self, columns)
 
     def conditional(self, given: Mapping[Any, Any]) -> Conditional:
         """The distribution of the other columns where some hold given values; see `Conditional`."""
-        self._check_has_parts()
+        check_fitted(self)
         return Conditional(self, given)
 
-    def impute(self, X: Any, *, context: Any = None, random_state: RandomState = None) -> Any:
-        """The table with its missing cells drawn from what the model expects there, given those present."""
-        matrix, encoded = self._for_parts(X, context)
+    def impute(self, X: Any, *, context: Any = None, draws: int = DRAWS, random_state: RandomState = None) -> Any:
+        """The table with its missing cells drawn from what the model expects there, given those present.
+
+        Of several draws of a row one is taken by its weight. A flow of real numbers, fitted on complete rows, fills
+        cells that are missing afterwards; the first time it trains a companion that draws them, see `Marginal`.
+        """
+        check_count("draws", draws, 2)
+        matrix, encoded = self._rows(X, context, mixed=True)
         with self._fitted_precision():
-            filled = conditioning.imputed(self.flow_, self.encoder_, matrix, encoded, key_of(random_state))
+            filled = conditioning.imputed(self._fitted(), matrix, encoded, key_of(random_state), draws=draws)
         return self.encoder_.build(filled)
 
     def score(self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None) -> float:
@@ -225,8 +247,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: Any, *, context: Any = None) -> Floats:
         """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
         flow = self._single_flow()
-        matrix = self._matching(X)
-        encoded = self._encoded_context(context, len(matrix))
+        matrix, encoded = self._rows(X, context)
         with self._fitted_precision():
             return parts.to_base(flow, self.encoder_, matrix, encoded)
 
@@ -247,14 +268,6 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     # what fitting needs
 
-    def _read_context(self, context: Any, n: int) -> tuple[frames.Schema | None, Floats | None]:
-        if context is None:
-            return None, None
-        schema, matrix = frames.read(context, "the context", mixed=True)
-        if len(matrix) != n:
-            raise ContextError(f"the context must have as many rows as the table, {n}, got {len(matrix)}")
-        return schema, matrix
-
     def _validation(self, rows: int) -> tuple[float, int | None]:
         """The fraction to hold out and the limit of epochs, for that many rows."""
         fraction = checked_fraction(self.validation)
@@ -274,46 +287,18 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self.flow_
 
-    def _matching(self, X: Any) -> Floats:
-        return frames.matching(self.encoder_.schema, X, "the table", mixed=self._is_mixed())
+    def _fitted(self) -> Fitted:
+        return Fitted(self.flow_, self.encoder_, self.context_encoder_, self.verbose)
 
-    def _is_mixed(self) -> bool:
-        return mixed_rows.is_mixed(self.flow_)
-
-    def _check_has_parts(self) -> None:
+    def _rows(self, X: Any, context: Any, *, mixed: bool = False) -> tuple[Floats, Floats | None]:
+        """The cells of a table and its context as the flow takes it; with ``mixed`` cells may be missing."""
         check_fitted(self)
-        if not self._is_mixed():
-            raise ArgumentError(
-                f"a {self.choices_.flow} flow has no parts by column: what columns say one after the other, or alone, "
-                f"a model has that was fitted with flow='mixed'"
-            )
-
-    def _for_parts(self, X: Any, context: Any) -> tuple[Floats, Floats | None]:
-        self._check_has_parts()
-        matrix = self._matching(X)
+        matrix = matching(self.encoder_, X, "the table", mixed=mixed or mixed_rows.is_mixed(self.flow_))
         return matrix, self._encoded_context(context, len(matrix))
 
     def _encoded_context(self, context: Any, rows: int | None = None) -> Floats | None:
         """Context rows as the flow takes them, (m, c): one, or as many as `rows` where that is given."""
-        if self.context_encoder_ is None:
-            if context is not None:
-                raise ContextError("this model was fitted without a context, but one was given: leave it out")
-            return None
-        if context is None:
-            raise ContextError(f"this model needs a context, {self._context_wanted()}, and none was given")
-        try:
-            matrix = frames.matching(self.context_encoder_.schema, context, "the context", mixed=True)
-        except ValueError as error:
-            raise ContextError(str(error)) from None
-        if rows is not None and len(matrix) not in (1, rows):
-            raise ContextError(f"the context must have 1 row or as many as the table, {rows}, got {len(matrix)}")
-        return as_numbers(self.context_encoder_, matrix)
-
-    def _context_wanted(self) -> str:
-        schema = self.context_encoder_.schema if self.context_encoder_ is not None else None
-        if schema is None or schema.names is None:
-            return f"{0 if schema is None else len(schema.dtypes)} columns"
-        return "columns " + ", ".join(schema.names)
+        return given.encoded(self.context_encoder_, context, rows)
 
     def _precision(self, dtype: np.dtype[Any] | None) -> AbstractContextManager[Any]:
         wide = dtype is not None and dtype == np.float64  # numpy takes None for float64
@@ -330,15 +315,15 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         key, start = key_of(random_state), 0
         count = n_samples * (1 if encoded is None else len(encoded))
         for rows in shares(count, size or count):
-            given = None if encoded is None else encoded[np.arange(start, start + rows) // n_samples]
+            seen = None if encoded is None else encoded[np.arange(start, start + rows) // n_samples]
             with self._fitted_precision():
-                drawn = self.flow_.sample(key, rows if given is None else 1, given, start=start)
+                drawn = self.flow_.sample(key, rows if seen is None else 1, seen, start=start)
                 x = np.asarray(drawn, np.float64).reshape(rows, -1)
             yield self.encoder_.decode(x, drawn=True)
             start += rows
 
-    def _cells(self, n_samples: int, random_state: RandomState) -> Floats:
-        return next(self._drawn(n_samples, None, random_state))
+    def _cells(self, n_samples: int, context: Any, random_state: RandomState) -> Floats:
+        return next(self._drawn(n_samples, context, random_state))
 
     def _completed(self, matrix: Floats, n_samples: int, context: Any, random_state: RandomState) -> Floats:
         """The rows drawn, with those that lack a cell drawn anew, cell by cell, as if none were ever missing."""
@@ -348,9 +333,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             encoded = np.repeat(encoded, n_samples, axis=0)[lacking]
         nothing = np.full((int(lacking.sum()), matrix.shape[1]), np.nan)
         with self._fitted_precision():
-            matrix[lacking] = conditioning.imputed(
-                self.flow_, self.encoder_, nothing, encoded, jax.random.fold_in(key_of(random_state), 1), draws=1
-            )
+            key = jax.random.fold_in(key_of(random_state), 1)
+            matrix[lacking] = conditioning.imputed(self._fitted(), nothing, encoded, key, draws=1)
         return matrix
 
     # copies and the model file
@@ -370,8 +354,10 @@ def _possible(rows: Rows) -> Rows:
     return rows if possible.all() or not possible.any() else rows.take(np.flatnonzero(possible))
 
 
-def _encoded(rows: Rows, encoder: Encoder, given: Encoder | None) -> Rows:
+def _encoded(rows: Rows, encoder: Encoder, context_encoder: Encoder | None) -> Rows:
     """Cells as the flow takes them."""
     x, log_volume = encoder.encode(rows.x)
-    context = None if rows.context is None or given is None else as_numbers(given, rows.context)
+    context = None
+    if rows.context is not None and context_encoder is not None:
+        context = given.as_numbers(context_encoder, rows.context)
     return Rows(x, context, rows.weight, log_volume)

@@ -1,10 +1,22 @@
-"""The error for an estimator used before it was fitted."""
+"""What a fitted density is made of, and the error for one used before it was fitted."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 
+from densiflow.ensemble import Ensemble
 from densiflow.errors import DensiflowError
+from densiflow.flow import Flow
+from densiflow.table.encode import Encoder
+
+
+class Fitted(NamedTuple):
+    """A fitted `FlowDensity` to those that compute with it."""
+
+    model: Flow | Ensemble
+    encoder: Encoder
+    given: Encoder | None  # of the context
+    verbose: bool | None
 
 
 class NotFittedError(DensiflowError, SklearnNotFittedError):  # type: ignore[misc]
