@@ -1,12 +1,14 @@
 """Tables as people have them: what a text does not say of itself, several files as one, stdin."""
 
 import io
+import json
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +18,7 @@ from densiflow.table import frames
 from densiflow.table.batches import read_batches
 from densiflow.table.files import read_file, read_table, write_file
 from densiflow.table.numerals import MISSING
+from densiflow.table.schema import Schema
 
 TABLES = Path(__file__).parents[2] / "shared" / "data" / "tables"
 COLUMNS = {"a": [1.5, None, -3.0], "b": ["x, y", "z", "NA"], "c": [4, 5, None]}
@@ -266,3 +269,103 @@ def test_what_is_wrong_on_stdin_is_said_of_it(monkeypatch):
         warnings.simplefilter("always")
         assert read_table("-").column_names == ["x0", "x1"]
     assert [str(one.message)[:24] for one in caught] == ["stdin names no columns, "]
+
+
+# text in frames that spells numbers
+
+
+def spelled_frames(columns):
+    """A frame of each library, and an arrow table, of columns of text."""
+    return [pd.DataFrame(columns), pd.DataFrame(columns, dtype=object), pl.DataFrame(columns), pa.table(columns)]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize(
+    ("texts", "spelling"),
+    [
+        (["4.216", "?", "-0.080", "17.000"], "%.3f"),
+        (["4", "NA", "-17", "0"], "%.0f"),
+        (["4.5", "", "17", "0.125"], "%.15g"),
+        (["4.5", "nan", "17.0", "0.125"], "%r"),
+    ],
+)
+def test_text_that_spells_numbers_is_read_as_such_and_given_back_as_it_was(place, texts, spelling):
+    table = spelled_frames({"a": texts, "b": ["x", "y", "?", "x"]})[place]
+    schema, matrix = frames.read(table, mixed=True)
+    numbers = [np.nan if text == texts[1] else float(text) for text in texts]
+    np.testing.assert_array_equal(matrix[:, 0], numbers)
+    assert (schema.formats[0], schema.marks[0]) == (spelling, f"text:{texts[1]}")
+    assert schema.levels[1] == ("?", "x", "y")  # among words it may be one
+    again = frames.build(Schema.from_state(json.loads(json.dumps(schema.to_state()))), matrix)
+    assert again.equals(table)
+    assert list(again.dtypes if hasattr(again, "dtypes") else again.schema.types) == list(
+        table.dtypes if hasattr(table, "dtypes") else table.schema.types
+    )
+    np.testing.assert_array_equal(frames.matching(schema, table, mixed=True), matrix)
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["01234", "94110", "?"],  # codes
+        ["1.50", "1.5", "?"],
+        ["3", "?", "?"],
+        ["1", "2", "3"],
+        ["1.0", "1.1", "2.0"],  # versions
+        ["1.5", "x", "?"],
+        ["1_000", "2", "?"],
+    ],
+)
+def test_text_that_may_be_labels_is_labels(texts):
+    for table in spelled_frames({"a": texts}):
+        schema, _ = frames.read(table, mixed=True)
+        assert schema.levels == (tuple(sorted(set(texts))),)
+
+
+def test_many_fractions_are_numbers_without_a_mark_too():
+    texts = [f"{number / 8:.3f}" for number in range(100)]
+    for table in spelled_frames({"a": texts}):
+        schema, matrix = frames.read(table, mixed=True)
+        assert schema.formats == ("%.3f",)
+        np.testing.assert_array_equal(matrix[:, 0], np.arange(100) / 8)
+        assert frames.build(schema, matrix).equals(table)
+    labels = pd.DataFrame({"a": pd.Categorical(texts)})  # who says that they are categories is believed
+    assert frames.read(labels, mixed=True)[0].levels == (tuple(sorted(texts)),)
+
+
+def test_numbers_among_text_are_given_back_as_numbers():
+    table = pd.DataFrame({"a": [1.5, "2.5", "?", None], "b": [1, "2", "?", 3]}, dtype=object)
+    schema, matrix = frames.read(table, mixed=True)
+    np.testing.assert_array_equal(matrix, [[1.5, 1], [2.5, 2], [np.nan, np.nan], [np.nan, 3]])
+    assert frames.build(schema, matrix).to_dict("list") == {"a": [1.5, 2.5, "?", "?"], "b": [1, 2, "?", 3]}
+
+
+def test_dates_of_which_some_are_missing_are_dates():
+    texts = ["16/12/2006", "?", "02/01/2007"]
+    for table in spelled_frames({"a": texts}):
+        schema, matrix = frames.read(table, mixed=True)
+        assert schema.formats == ("%d/%m/%Y",)
+        assert np.isnan(matrix[:, 0]).tolist() == [False, True, False]
+        assert frames.build(schema, matrix).equals(table)
+
+
+def test_where_numbers_were_fitted_text_must_spell_numbers():
+    fitted, _ = frames.read(pa.table({"a": [1.5, None]}), mixed=True)
+    found = frames.matching(fitted, pd.DataFrame({"a": ["?", "2.50", "-3"]}), mixed=True)
+    np.testing.assert_array_equal(found[:, 0], [np.nan, 2.5, -3.0])
+    for cells, words in ((["?", "2.5", "x"], "row 2 holds 'x'"), ([True, 2.5], "row 0 holds True")):
+        with pytest.raises(TableError, match=words):
+            frames.matching(fitted, pd.DataFrame({"a": cells}, dtype=object), mixed=True)
+    spelled, _ = frames.read(pd.DataFrame({"a": ["1.5", "?", "2.5"]}), mixed=True)
+    np.testing.assert_array_equal(frames.matching(spelled, pa.table({"a": [7.0]}), mixed=True), [[7.0]])
+
+
+@pytest.mark.parametrize("read_csv", [pd.read_csv, pl.read_csv])
+def test_household_power_is_numbers_in_frames_too(read_csv):
+    of_real_tables("household_power_first_3MiB.txt")
+    options = {"sep": ";"} if read_csv is pd.read_csv else {"separator": ";", "infer_schema_length": None}
+    table = read_csv(TABLES / "household_power_first_3MiB.txt", **options)
+    schema, matrix = frames.read(table, mixed=True)
+    assert schema.levels == (None,) * 9
+    assert np.isnan(matrix).sum(axis=0).tolist() == [0, 0, *[5] * 7]
+    assert frames.build(schema, matrix).equals(table)
