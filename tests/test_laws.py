@@ -18,9 +18,12 @@ from densiflow.bases import Base, Mixture, MultivariateNormal, Uniform
 from densiflow.bijections import Autoregressive, Bijection, Chain, Coupling, Elementwise, Exp, Inverse, Permute
 from densiflow.errors import ArgumentError
 from densiflow.flow import Flow
+from densiflow.laws.column import broken_by
 from densiflow.networks.conditioner import AutoregressiveConditioner
 from densiflow.scalars import Affine, ScalarMap, Shift
 from densiflow.spaces import POSITIVE
+from densiflow.table import examples
+from densiflow.table.kinds import KINDS
 
 KEY = jax.random.key(0)
 DIMS = (1, 2, 5, 21)
@@ -211,6 +214,20 @@ class Log(Asinh):
 
     def to_data(self, z, context=None):
         return jnp.exp(z), jnp.sum(z)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_column(kind):
+    """Every kind brings awkward columns; they take no time, so all are tried."""
+    assert examples.examples(kind)
+    for name, column in examples.examples(kind).items():
+        assert column.kind == kind, name
+        assert not broken_by(column), name
+
+
+def test_column_of_any_scale():
+    for name, column in examples.of_scales().items():
+        assert not broken_by(column), name
 
 
 @pytest.mark.parametrize("cls", [Asinh, Log])

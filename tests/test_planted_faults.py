@@ -2,13 +2,15 @@
 
 import jax
 import planted
+import planted_columns
 import planted_layers
 import pytest
 
 from densiflow import laws, recipes
 from densiflow.bases import Normal
 from densiflow.flow import Flow
-from densiflow.laws import base, bijection, flow
+from densiflow.laws import base, bijection, column, flow
+from densiflow.table.columns import Column
 
 BIJECTIONS = {
     "SignWrongBothWays": (planted.SignWrongBothWays(), {"log_det_is_the_jacobian", "log_det_is_the_finite_difference"}),
@@ -108,10 +110,43 @@ FLOWS = {
     "FlatEverywhere": (resting_on(planted_layers.FlatEverywhere()), {"never_nan", "density_sums_to_one"}),
 }
 
+COLUMNS = {
+    "VolumeForgotten": (planted_columns.VolumeForgotten(), {"log_volume_is_the_slope", "masses_sum_to_one"}),
+    "VolumeOfTheInnerScale": (
+        planted_columns.VolumeOfTheInnerScale(),
+        {"log_volume_is_the_slope", "masses_sum_to_one"},
+    ),
+    "VolumeSignWrong": (planted_columns.VolumeSignWrong(), {"log_volume_is_the_slope", "masses_sum_to_one"}),
+    "VolumeOfAMass": (planted_columns.VolumeOfAMass(), {"masses_have_no_volume", "masses_sum_to_one"}),
+    "VolumeInAColumn": (planted_columns.VolumeInAColumn(), {"shapes_follow_the_cells"}),
+    "NarrowedInside": (planted_columns.NarrowedInside(), {"cells_come_back"}),
+    "SlightlyOff": (planted_columns.SlightlyOff(), {"cells_come_back", "draws_lie_in_the_range"}),
+    "MissingComesBackAsZero": (planted_columns.MissingComesBackAsZero(), {"cells_come_back"}),
+    "MissingIsAPoint": (planted_columns.MissingIsAPoint(), {"cells_come_back", "masses_sum_to_one"}),
+    "PointsInAnotherOrder": (planted_columns.PointsInAnotherOrder(), {"states_are_what_they_say"}),
+    "FoldsFarOut": (planted_columns.FoldsFarOut(), {"cells_come_back", "order_is_kept"}),
+    "CellsWithGaps": (planted_columns.CellsWithGaps(), {"cells_tile_the_line", "masses_sum_to_one", "draws_have_mass"}),
+    "CellsThatEndAtTheEnds": (
+        planted_columns.CellsThatEndAtTheEnds(),
+        {"cells_tile_the_line", "masses_sum_to_one"},
+    ),
+    "EndsForgotten": (planted_columns.EndsForgotten(), {"impossible_cells_have_no_mass"}),
+    "StrictnessForgotten": (planted_columns.StrictnessForgotten(), {"impossible_cells_have_no_mass"}),
+    "MissingWithoutAMark": (planted_columns.MissingWithoutAMark(), {"impossible_cells_have_no_mass"}),
+    "NaNAtInfinity": (planted_columns.NaNAtInfinity(), {"never_nan"}),
+    "DrawsLeaveTheRange": (planted_columns.DrawsLeaveTheRange(), {"draws_lie_in_the_range"}),
+    "DrawsLieBesideTheGrid": (planted_columns.DrawsLieBesideTheGrid(), {"draws_lie_in_the_range", "draws_have_mass"}),
+    "DrawsAPoint": (planted_columns.DrawsAPoint(), {"draws_have_mass"}),
+    "MixedByTheBatchMean": (planted_columns.MixedByTheBatchMean(), {"rows_do_not_mix"}),
+    "StateLeftOut": (planted_columns.StateLeftOut(), {"survives_its_state"}),
+    "NumpyInTheState": (planted_columns.NumpyInTheState(), {"survives_its_state"}),
+}
+
 KINDS = {
     "bijection": (BIJECTIONS, bijection, laws.check_bijection),
     "base": (BASES, base, laws.check_base),
     "flow": (FLOWS, flow, laws.check_flow),
+    "column": (COLUMNS, column, laws.check_column),
 }
 FAULTS = [
     pytest.param(*fault, module, check, id=f"{kind}, {name}")
@@ -130,6 +165,7 @@ WITHOUT_NUMBERS = {
 FAULTS_IN_FLOAT32 = [
     pytest.param(wrong, seen, module, id=f"{kind}, {name}")
     for kind, (faults, module, _) in KINDS.items()
+    if kind != "column"  # which is float64 on the host
     for name, (wrong, by) in faults.items()
     if name.partition(",")[0] not in TOO_SMALL_FOR_FLOAT32
     if (seen := by - WITHOUT_NUMBERS)
@@ -184,3 +220,9 @@ def test_what_the_faults_differ_from_is_right(dtype):
     laws.check_flow(resting_on(planted_layers.Flat()), dtype=dtype)
     laws.check_flow(altered(Flow, context_dim=1), dtype=dtype)
     laws.check_flow(altered(Flow, dim=6), dtype=dtype)
+
+
+def test_the_columns_that_faults_differ_from_are_right():
+    for right in (planted_columns.Mixed(), planted_columns.Counted(), planted_columns.Hours()):
+        laws.check_column(right)
+    laws.check_column(Column("real", scale=planted_columns.Cubed(3.0, 2.0)))

@@ -85,7 +85,7 @@ def broken_laws(
             tried = cast(variant, dtype)
             now = case(tried, cast(tried, np.float64), is_moved, key)
             for law in laws:
-                seen = _seen(law, now)
+                seen = seen_by(law, now)
                 if seen is not None:
                     broken.append(Broken(law.__name__, f"{seen}, its parameters moved" if is_moved else seen))
                 if seen is not None and law is laws[0]:
@@ -99,7 +99,8 @@ def report(thing: Any, broken: Sequence[Broken]) -> None:
         raise AssertionError(f"{type(thing).__name__}: {broken[0].seen} (law: {broken[0].law})")
 
 
-def _seen(law: Law[C], case: C) -> str | None:
+def seen_by(law: Law[C], case: C) -> str | None:
+    """What a law has seen where it is broken, an error included; None where it holds."""
     try:
         return law(case)
     except Exception as error:  # whatever a stranger's class raises is something a law has seen

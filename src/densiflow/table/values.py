@@ -20,6 +20,8 @@ ROWS_A_LEVEL = 50.0
 FEWEST_TO_FIT = 10.0  # numbers, for a scale
 RARE_ROWS, RARE_SHARE = 20.0, 0.001  # a number with fewer gets no state
 WHOLE = "count"
+ENDED = ("positive", "bounded", "periodic")  # kinds whose numbers lie between ends
+MASSLESS = 8.0  # in y: beyond, no mass to speak of is lost
 DAY = 86_400_000_000.0
 
 
@@ -66,7 +68,7 @@ def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
         kind,
         tuple(parts.points.tolist()),
         sample.is_missing,
-        _scale(kind, sample, parts.grid, rest, weight, low, high),
+        _scale(kind, sample, parts.grid, rest, weight, low, high, is_between=kind in ENDED),
         parts.grid,
         is_strict=kind == WHOLE,
         low=low,
@@ -74,7 +76,7 @@ def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
         seen=_seen(kind, sample, turn, parts.grid, spec),
         turn=turn,
     )
-    return _with_cells(column, rest, weight, sample)
+    return _without_a_grid_that_is_not_kept(_ended(_with_cells(column, rest, weight), sample, rest, weight), sample)
 
 
 def _check_inside(kind: str, sample: Sample, spec: Mapping[str, Any]) -> None:
@@ -110,8 +112,9 @@ def _parts(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Parts:
         grid = _found_grid(values[is_rest], share[is_rest], sample) if looks else None
     if kind == "periodic" and grid is not None and spec["period"] % grid.width:
         grid = None  # the steps do not meet where the circle closes
-    if kind in ("positive", "bounded") and grid is None and spec.get("atoms") is None:
-        at_ends = np.isin(values, [end for end in (spec.get("low", 0.0), spec.get("high")) if end is not None])
+    if grid is None and kind != "periodic":  # a density has none at its ends
+        low = 0.0 if kind == "positive" and spec.get("low") is None else spec.get("low")
+        at_ends = np.isin(values, [end for end in (low, spec.get("high")) if end is not None])
         points = np.union1d(points, values[at_ends])
     is_listed = spec.get("atoms") is None and kind in (WHOLE, "rounded", "bounded", "positive") and looks
     is_listed = is_listed and len(values) <= MOST_LEVELS and sample.size >= ROWS_A_LEVEL * len(values)
@@ -161,16 +164,23 @@ def _margin(sample: Sample, parts: Parts) -> float:
 
 
 def _scale(
-    kind: str, sample: Sample, grid: Grid | None, values: Floats, weight: Floats, low: float, high: float
+    kind: str,
+    sample: Sample,
+    grid: Grid | None,
+    values: Floats,
+    weight: Floats,
+    low: float,
+    high: float,
+    *,
+    is_between: bool,
 ) -> Scale:
-    """A scale on which the numbers are near a standard normal's."""
+    """A scale on which the numbers are near a standard normal's; with ``is_between`` it ends where the column does."""
     beyond = 0.0 if grid is None else grid.width / 2  # the outermost cells reach half a step beyond their numbers
     bottom, top = low - beyond, high + beyond
     scale: Scale = Real.fit(values, weight)
     looks = sample.looks and kind != "real"
-    two_sided = kind in ("bounded", "periodic")
-    if kind == "positive" or two_sided or (looks and np.isfinite(low) and is_far_from_normal(scale, values, weight)):
-        top = top if two_sided or kind == "positive" else np.inf
+    if is_between or (looks and np.isfinite(low) and is_far_from_normal(scale, values, weight)):
+        top = top if is_between else np.inf
         inside = np.clip(values, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
         if np.ptp(inside) > 0:
             scale = Within.fit(inside, weight, bottom, top)
@@ -209,8 +219,8 @@ def _turn(grid: Grid | None, values: Floats, weight: Floats, spec: Mapping[str, 
     return Turn(float(start), period, cut)
 
 
-def _with_cells(column: Column, values: Floats, weight: Floats, sample: Sample) -> Column:
-    """The column with cells where the grid is coarse; without a grid where that would not keep the numbers."""
+def _with_cells(column: Column, values: Floats, weight: Floats) -> Column:
+    """The column with cells where the grid is coarse."""
     if column.grid is None or column.scale is None:
         return column
     half = np.full(len(values), column.grid.width / 2)
@@ -218,9 +228,26 @@ def _with_cells(column: Column, values: Floats, weight: Floats, sample: Sample) 
     edges = [np.clip(values + d, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf)) for d in (-half, half)]
     width = column.scale.encode(edges[1])[0] - column.scale.encode(edges[0])[0]
     few = column.seen is not None and (column.seen[1] - column.seen[0]) / column.grid.width < MOST_CELLS
-    column = replace(column, is_cell=few and float(weight[width > COARSE].sum()) > 0.5 * float(weight.sum()))
+    return replace(column, is_cell=few and float(weight[width > COARSE].sum()) > 0.5 * float(weight.sum()))
+
+
+def _ended(column: Column, sample: Sample, values: Floats, weight: Floats) -> Column:
+    """A density ends where its column does, so that none of it is lost; the outermost cells hold what is beyond."""
+    if column.is_cell or column.scale is None:
+        return column
+    bottom, top = column.scale.support()
+    ends = np.array([end for end in (column.low, column.high) if bottom < end < top])
+    if not (np.abs(column.scale.encode(ends)[0]) < MASSLESS).any():
+        return column
+    scale = _scale(column.kind, sample, column.grid, values, weight, column.low, column.high, is_between=True)
+    return replace(column, scale=scale)
+
+
+def _without_a_grid_that_is_not_kept(column: Column, sample: Sample) -> Column:
+    """The column without its grid where some number on it would come back as another."""
+    if column.grid is None:
+        return column
     x, log_volume = column.encode(sample.values)
-    assert column.grid is not None
     on_grid = column.grid.holds(sample.values) | np.isin(sample.values, column.points)
     kept = (column.decode(x) == sample.values) | ~on_grid | ~np.isfinite(log_volume)
     return column if kept.all() else replace(column, grid=None, is_cell=False, is_strict=False)

@@ -82,14 +82,6 @@ class Cells:
         index = np.arange(first, last + 1)
         return self.of(index[~np.isin(index, self.taken)])
 
-    def index(self, values: Floats, seen: tuple[float, float] | None) -> Floats:
-        """The places whose cells hold these numbers, as far as they lie within what was seen."""
-        index = self.grid.nearest(values)
-        lower, upper = self._next(index, -1), self._next(index, 1)
-        is_low = values < (self.grid.value(lower) + self.grid.value(upper)) / 2
-        index = np.where(np.isin(index, self.taken), np.where(is_low, lower, upper), index)
-        return np.clip(index, *self.within(seen))
-
     def _edge(self, index: Floats, neighbour: Floats) -> Floats:
         """Y half way between two places."""
         between = (self.grid.value(index) + self.grid.value(neighbour)) / 2

@@ -6,13 +6,12 @@ from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from densiflow.errors import ArgumentError
 from densiflow.table.columns.base import Floats, Scale
 from densiflow.table.columns.cells import Cells
 from densiflow.table.columns.grid import Grid
-from densiflow.table.columns.real import LARGEST, Real
+from densiflow.table.columns.real import Real
 from densiflow.table.columns.scales import scale_from_state, scale_to_state
 from densiflow.table.columns.turn import Turn
 
@@ -103,15 +102,13 @@ class Column:
 
         With ``drawn`` also between the numbers seen.
         """
-        if drawn and self.seen is not None and self.scale is not None and not self.is_cell:
-            x = np.concatenate([x[:, :-1], np.clip(x[:, -1:], *self._seen_y)], axis=1)
         if not self.has_state:
-            return self._numbers(x[:, 0]) if self.scale is not None else np.full(len(x), self._labels[0])
+            return self._numbers(x[:, 0], drawn) if self.scale is not None else np.full(len(x), self._labels[0])
         state = np.rint(x[:, 0]).astype(np.int64)
         values = self._labels[np.where((state < 0) | (state >= self.states), len(self._labels) - 1, state)]
         if self.scale is not None:
             present = state == 0
-            values[present] = self._numbers(x[present, 1])
+            values[present] = self._numbers(x[present, 1], drawn)
         return values
 
     @property
@@ -140,31 +137,29 @@ class Column:
         bottom, top = self.scale.support()
         on_circle = np.ones(len(values), bool) if self.turn is None else self.turn.holds(values)
         values = values if self.turn is None else self.turn.opened(values, self.grid)
-        possible = on_circle & (values >= self.low) & (values <= self.high)
+        possible = on_circle & np.isfinite(values) & (values >= self.low) & (values <= self.high)
         if self.grid is not None and self.is_strict:
             possible &= self.grid.holds(values)
         inside = np.clip(values, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
         if not self.is_cell:
+            # at the end of a scale there is no density; where a circle is cut it has no end
+            possible &= (values == inside) | (self.turn is not None)
             y, volume = self.scale.encode(inside)
             return y[:, None], np.where(possible, volume, -np.inf)
         assert self.grid is not None
         index = self.grid.nearest(inside)
         x = self._cells.of(index)
-        possible &= self._cells.holds(index) & (np.abs(x[:, 0]) < self._cells.FAR)
+        possible &= self._cells.holds(index) & (np.abs(x[:, 0]) < self._cells.FAR) & (np.abs(index) <= self.grid.last)
         return np.where(possible[:, None], x, 0.0), np.where(possible, 0.0, -np.inf)
 
-    def _numbers(self, y: Floats) -> Floats:
+    def _numbers(self, y: Floats, drawn: bool) -> Floats:
         """The numbers at y, on the grid and between the ends."""
-        values = self._decoded(y)
-        low, high = (self.low, self.high) if self.grid is None else self._ends
-        if self.grid is not None:
-            values = self.grid.value(self.grid.nearest(values))
-        values = np.clip(values, low, high)
-        return values if self.turn is None else self.turn.closed(values, self.grid)
-
-    def _decoded(self, y: Floats) -> Floats:
         assert self.scale is not None
-        return np.clip(self.scale.decode(y), max(self.low, -LARGEST), min(self.high, LARGEST))
+        ends = self._ends_of_draws if drawn else self._ends
+        values = np.clip(self.scale.decode(y), *ends)
+        if self.grid is not None:
+            values = np.clip(self.grid.rounded(values), *ends)
+        return values if self.turn is None else self.turn.closed(values, self.grid)
 
     @cached_property
     def _labels(self) -> Floats:
@@ -182,17 +177,21 @@ class Column:
 
     @cached_property
     def _ends(self) -> tuple[float, float]:
-        """The outermost numbers of the grid between low and high."""
-        assert self.grid is not None
-        return self.grid.ends(self.low, self.high)
+        """The outermost numbers that have a density, or those of the grid, between low and high."""
+        assert self.scale is not None
+        if self.grid is not None:
+            return self.grid.ends(self.low, self.high)
+        bottom, top = self.scale.support()
+        return max(self.low, float(np.nextafter(bottom, np.inf))), min(self.high, float(np.nextafter(top, -np.inf)))
 
     @cached_property
-    def _seen_y(self) -> NDArray[np.float64]:
-        assert self.scale is not None
-        assert self.seen is not None
-        bottom, top = self.scale.support()
-        ends = np.clip(np.asarray(self.seen), np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
-        return self.scale.encode(ends)[0]
+    def _ends_of_draws(self) -> tuple[float, float]:
+        """The same between the numbers seen; cells that are drawn lie there already."""
+        low, high = self._ends
+        if self.seen is None or self.is_cell:
+            return low, high
+        least, greatest = self.seen if self.grid is None else self.grid.ends(*self.seen)
+        return max(low, least), min(high, greatest)
 
     # the model file
 

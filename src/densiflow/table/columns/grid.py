@@ -49,6 +49,11 @@ class Grid:
         """The step in the units of the column."""
         return float(_scaled(np.array([float(self.step)]), self.decimals)[0])
 
+    @property
+    def last(self) -> float:
+        """The place up to which, on either side of 0, units are integers that float64 holds, rounded to float32 too."""
+        return EXACT * (1 - 2.0**-20) // self.step
+
     def value(self, index: Floats) -> Floats:
         """The numbers at these places of the grid."""
         values = _scaled(index * self.step + self.offset, self.decimals)
@@ -57,6 +62,10 @@ class Grid:
     def nearest(self, values: Floats) -> Floats:
         """The places nearest to these numbers."""
         return np.rint((_scaled(values, -self.decimals) - self.offset) / self.step)
+
+    def rounded(self, values: Floats) -> Floats:
+        """The numbers of the grid nearest to these."""
+        return self.value(np.clip(self.nearest(values), -self.last, self.last))
 
     def holds(self, values: Floats) -> NDArray[np.bool_]:
         """Which numbers lie on the grid, to the last bit."""

@@ -50,9 +50,8 @@ class Within(Scale):
 
     def encode(self, values: Floats) -> tuple[Floats, Floats]:
         y, log_volume = self.inner.encode(_unbounded(values, self.low, self.high))
-        with np.errstate(divide="ignore", over="ignore"):
-            slope = 1 / (values - self.low) + 1 / (self.high - values)
-        return y, log_volume + np.log(slope)
+        # in logarithms, since beside an end one over the distance overflows
+        return y, log_volume + np.logaddexp(-np.log(values - self.low), -np.log(self.high - values))
 
     def decode(self, y: Floats) -> Floats:
         u = self.inner.decode(y)
