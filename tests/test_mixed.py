@@ -193,3 +193,21 @@ def test_a_count_that_only_held_out_rows_have_does_not_hide_the_rest():
             **{**QUICK, "max_epochs": 1, "random_state": seed, "validation": 0.5}, columns={"count": "category"}
         )
         assert np.isfinite(density.fit(data).history_.validation).all()
+
+
+def test_before_training_a_level_has_its_share_of_the_rows():
+    base = Mixed(jax.random.key(0), sizes=(3, 0), presence=(-1, -1), components=2, width=8)
+    z, weight = np.array([[0.0, 1.0], [2.0, 1.0], [2.0, -1.0]]), np.array([1.0, 1.0, 3.0])
+    started = base.initialise(z, weight)
+    chances = np.exp([started.log_probs(jnp.array([level, 0.5]))[0] for level in (0.0, 1.0, 2.0)])
+    np.testing.assert_allclose(chances, [0.2, 0.0, 0.8], atol=2e-4)
+    assert chances[1] > 0
+    trained = eqx.tree_at(lambda base: base.network.biases[-1], base, jnp.arange(len(base.network.biases[-1]) * 1.0))
+    assert trained.initialise(z, weight) is trained
+
+
+def test_a_fit_of_one_epoch_knows_how_often_cells_are_missing():
+    table = pd.DataFrame({"a": np.where(np.arange(400) % 20 < 1, np.nan, np.arange(400) / 7 % 3.3)})
+    density = FlowDensity(hidden=(8,), max_epochs=1, random_state=0).fit(table)
+    missing = density.sample(4000, random_state=1)["a"].isna().mean()
+    assert 0.02 < missing < 0.08

@@ -1,10 +1,11 @@
 """The interface of a base: the simple distribution of z."""
 
 from abc import abstractmethod
-from typing import Self
+from typing import ClassVar, Self
 
 import equinox as eqx
 from jax import Array
+from jax.typing import ArrayLike
 
 from densiflow.spaces import REAL, Space
 
@@ -18,6 +19,7 @@ class Base(eqx.Module):
 
     dim: eqx.AbstractVar[int]
     context_dim: eqx.AbstractVar[int]
+    needs_data: ClassVar[bool] = False  # whether `initialise` does anything
 
     @abstractmethod
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
@@ -26,6 +28,10 @@ class Base(eqx.Module):
     @abstractmethod
     def sample(self, key: Array, context: Array | None = None) -> Array:
         """One row (dim,) drawn with a JAX random key, reparametrised."""
+
+    def initialise(self, z: ArrayLike, weight: ArrayLike) -> Self:
+        """A new base set from rows (n, dim) and their weights (n,) before training; the same one unless it needs it."""
+        return self
 
     @property
     def support(self) -> Space:

@@ -1,7 +1,7 @@
 """Rows of states and of numbers, each given those before it: what the cells of a table become."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Self, final
+from typing import ClassVar, NamedTuple, Self, final
 
 import equinox as eqx
 import jax
@@ -26,6 +26,7 @@ FARTHEST = 8.0  # what the network sees of numbers farther out
 CENTRES = np.linspace(-2.5, 2.5, 16)  # of the steps by which it sees a number finely
 STEEPNESS = 3.0
 NOWHERE = -1e30  # the logit of a level that a state does not have
+RAREST = 1e-4  # the share, before training, of a level that no row has
 BEYOND = 1e9  # an edge that no number reaches
 
 
@@ -71,6 +72,7 @@ class Mixed(Base):
     sizes: tuple[int, ...] = eqx.field(static=True)
     presence: tuple[int, ...] = eqx.field(static=True)
     cells: tuple[int, ...] = eqx.field(static=True)
+    needs_data: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -119,6 +121,16 @@ class Mixed(Base):
     @property
     def is_movable(self) -> bool:
         return False  # what is asked of a variable, not of the row, is asked of the base itself
+
+    def initialise(self, z: ArrayLike, weight: ArrayLike) -> Self:
+        """Where the network still says nothing, let each level have its share of the rows."""
+        layout, bias = self.layout, np.array(self.network.biases[-1])
+        if bias.any() or np.asarray(self.network.weights[-1]).any():
+            return self
+        levels = np.asarray(z)[:, layout.place[layout.variable_of]] == layout.level_of
+        share = np.average(levels, axis=0, weights=np.asarray(weight, np.float64))
+        bias[: len(share)] = np.log(share + RAREST)
+        return eqx.tree_at(lambda base: base.network.biases[-1], self, jnp.asarray(bias))
 
     def log_prob(self, z: Array, context: Array | None = None) -> Array:
         return jnp.sum(self.log_probs(z, context))

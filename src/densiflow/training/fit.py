@@ -126,7 +126,8 @@ def prepared(flow: Flow, rng: np.random.Generator, train: Rows, held: Rows | Non
     precision.require(flow.dtype)
     _warn_of_rounding(train.x, flow.dtype)
     flow = flow.standardised(train.x, train.context, train.weight)
-    return _initialised(flow, train, rng) if flow.bijection.needs_data else flow
+    flow = _initialised(flow, train, rng) if flow.bijection.needs_data else flow
+    return _started(flow, train) if flow.base.needs_data else flow
 
 
 def _warn_of_rounding(x: np.ndarray, dtype: np.dtype[Any]) -> None:
@@ -156,3 +157,10 @@ def _initialised(flow: Flow, train: Rows, rng: np.random.Generator) -> Flow:
     context = None if train.context is None else flow.context_as_seen(jnp.asarray(train.context))
     bijection = flow.bijection.initialise(x, context_for(flow.bijection, context))
     return eqx.tree_at(lambda flow: flow.bijection, flow, bijection)
+
+
+def _started(flow: Flow, train: Rows) -> Flow:
+    """The flow with its base set from the training rows."""
+    train = train.astype(flow.dtype)
+    z, _ = flow.to_base(train.x, train.context)
+    return eqx.tree_at(lambda flow: flow.base, flow, flow.base.initialise(z, train.weight))
