@@ -4,6 +4,8 @@ Everything takes a `Flow` on a `Mixed` base, or an `Ensemble` of such flows, who
 in the distribution of a variable by how likely it found the variables before.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,7 +21,7 @@ from densiflow.bases import Mixed
 from densiflow.bijections import Permute
 from densiflow.ensemble import Ensemble, each
 from densiflow.flow import Flow, over_rows
-from densiflow.precision import dtype_of
+from densiflow.precision import cast, dtype_of
 from densiflow.table.encode import Encoder
 
 Floats = NDArray[np.float64]
@@ -54,6 +56,20 @@ def tails(model: Model, x: Floats, context: Floats | None) -> tuple[Floats, Floa
     """(n, V) each: the probability of less, and of more, than each variable given those before it."""
     lower, upper = over_rows(_tails, model, x, context)
     return np.asarray(lower, np.float64), np.asarray(upper, np.float64)
+
+
+def rounded_cells(flow: Flow, x: Floats) -> Floats:
+    """Rows whose cells are those that draws of the flow fall into, in the digits that its type holds."""
+    base = mixed_base(flow)
+    in_cells = np.repeat(np.asarray(base.cells) > 0, base.layout.widths)
+    return np.where(in_cells, x.astype(dtype_of(flow)), x)
+
+
+@contextmanager
+def in_float64(flow: Flow) -> Iterator[Flow]:
+    """The flow in float64, to be used inside."""
+    with jax.enable_x64(True):
+        yield cast(flow, np.float64)
 
 
 def at_quantiles(flow: Flow, normal: Floats, context: Floats | None) -> Floats:

@@ -62,17 +62,23 @@ def pit(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None, 
 
 
 def to_base(flow: Flow, encoder: Encoder, matrix: Floats, context: Floats | None) -> Floats:
-    """Cells to base space (n, columns); of a mixed row, the standard normal quantiles of the cells' intervals."""
+    """Cells to base space (n, columns); of a mixed row, the standard normal quantiles of the cells' intervals.
+
+    Those are computed in float64, since float32 has one quantile for many numbers where there is little density.
+    """
     x, _ = encoder.encode(matrix)
     if not mixed_rows.is_mixed(flow):
         return np.asarray(flow.to_base(x, context)[0], np.float64)
-    return columns.middle_quantiles(*columns.intervals(encoder, x, *mixed_rows.tails(flow, x, context)))
+    x = mixed_rows.rounded_cells(flow, x)
+    with mixed_rows.in_float64(flow) as wide:
+        return columns.middle_quantiles(*columns.intervals(encoder, x, *mixed_rows.tails(wide, x, context)))
 
 
 def to_cells(flow: Flow, encoder: Encoder, z: Floats, context: Floats | None) -> Floats:
     """Undo `to_base`."""
     if mixed_rows.is_mixed(flow):
-        return encoder.decode(mixed_rows.at_quantiles(flow, columns.spread(encoder, z), context))
+        with mixed_rows.in_float64(flow) as wide:
+            return encoder.decode(mixed_rows.at_quantiles(wide, columns.spread(encoder, z), context))
     return encoder.decode(np.asarray(flow.to_data(z, context)[0], np.float64))
 
 
