@@ -36,7 +36,7 @@ from densiflow.training.fit import fit
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
 
-ROWS, EPOCHS = 40_000, 12  # that it learns from
+ROWS, MOST_ROWS, EPOCHS = 8_000, 64_000, 12  # what it learns from: rows for each column, and at most
 FARTHEST = 10.0  # what it is told of known cells farther out, in standard deviations
 FAR_SHARE, FAR_SCALE, FAR_DEGREES = 0.1, 2.0, 3.0  # of draws from the tails
 
@@ -82,9 +82,10 @@ def drawn(
 def _trained(fitted: Fitted) -> Companion:
     sample_key, context_key, flow_key, fit_key = jax.random.split(jax.random.key(0), 4)
     rng = np.random.default_rng(np.asarray(jax.random.key_data(context_key)))
-    context = None if fitted.given is None else _some_contexts(fitted.given, rng)
-    x = np.asarray(fitted.model.sample(sample_key, ROWS if context is None else 1, context), np.float64)
-    x = x.reshape(ROWS, -1)
+    n = min(ROWS * fitted.model.dim, MOST_ROWS)
+    context = None if fitted.given is None else _some_contexts(fitted.given, n, rng)
+    x = np.asarray(fitted.model.sample(sample_key, n if context is None else 1, context), np.float64)
+    x = x.reshape(n, -1)
     sound = np.isfinite(x).all(axis=1)
     x, context = x[sound], None if context is None else context[sound]
     mean, deviation = x.mean(axis=0), x.std(axis=0)
@@ -116,19 +117,19 @@ def _some_known(shape: tuple[int, int], rng: np.random.Generator) -> Booleans:
     return known
 
 
-def _some_contexts(given: Encoder, rng: np.random.Generator) -> Floats:
+def _some_contexts(given: Encoder, n: int, rng: np.random.Generator) -> Floats:
     """Contexts (n, c) as a flow takes them, spread over what the encoder may give: levels, and standard normals."""
     parts = []
     states: list[NDArray[np.integer] | None] = []
     for variable in given.variables:
-        level = rng.integers(0, variable.size, ROWS) if variable.size else None
+        level = rng.integers(0, variable.size, n) if variable.size else None
         states.append(level)
         if level is not None:
             parts.append(np.asarray(level[:, None] == np.arange(variable.size), np.float64))
             continue
         state = None if variable.state is None else states[variable.state]
-        there = np.ones(ROWS, bool) if state is None else state == 0
-        parts.append(np.where(there, rng.standard_normal(ROWS), 0.0)[:, None])
+        there = np.ones(n, bool) if state is None else state == 0
+        parts.append(np.where(there, rng.standard_normal(n), 0.0)[:, None])
     return np.concatenate(parts, axis=1)
 
 

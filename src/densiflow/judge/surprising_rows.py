@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from densiflow.arguments import check_count
 from densiflow.errors import ArgumentError
 from densiflow.judge.abilities import column_scores, given
-from densiflow.judge.columns import take
+from densiflow.judge.columns import height, take
 from densiflow.judge.seen import columns_seen, kept_of
 
 Floats = NDArray[Any]
 
 BLAMED = 3  # columns named with a row
+TYPICAL = 500  # rows whose medians say what is usual, at most: a row can cost many draws
 
 
 @final
@@ -48,22 +49,30 @@ def surprising_rows(model: Any, X: Any, *, context: Any = None, most: int = 10) 
     check_count("most", most, 1)
     nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
     order = np.argsort(nats, kind="stable")[:most]
-    try:
-        scores: Floats | None = kept_of(model, column_scores(model, X, context=context))
-    except ArgumentError:
-        scores = None
+    below = _below_usual(model, X, context, order)
     columns = columns_seen(model, take(X, order))
     names = [cells.name for cells in columns]
     found = []
     for k, place in enumerate(order):
         cells = {column.name: column.shown(float(column.values[k])) for column in columns}
-        blamed = () if scores is None else _blamed(scores, int(place), names)
+        blamed = () if below is None else _blamed(below[k], names)
         found.append(SurprisingRow(int(place), float(nats[place]), cells, blamed))
     return found
 
 
-def _blamed(scores: Floats, place: int, names: list[str]) -> tuple[tuple[str, float], ...]:
+def _below_usual(model: Any, X: Any, context: Any, places: NDArray[np.integer]) -> Floats | None:
+    """(places, columns): how many nats each cell lies below its column's median; None where the model can't say."""
+    n = height(X)
+    rows = np.concatenate([places, np.linspace(0, n - 1, min(n, TYPICAL)).round().astype(int)])
+    given = context if context is None or height(context) == 1 else take(context, rows)
+    try:
+        scores = kept_of(model, column_scores(model, take(X, rows), context=given))
+    except ArgumentError:
+        return None
+    return np.asarray(np.median(scores[len(places) :], axis=0) - scores[: len(places)])
+
+
+def _blamed(below: Floats, names: list[str]) -> tuple[tuple[str, float], ...]:
     """The columns of a row that lie lowest below their medians, and by how many nats."""
-    below = np.median(scores, axis=0) - scores[place]
     order = np.argsort(-below, kind="stable")[:BLAMED]
     return tuple((names[j], float(below[j])) for j in order if below[j] > 0)
