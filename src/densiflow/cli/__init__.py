@@ -17,6 +17,7 @@ from densiflow.errors import DensiflowError, DensiflowWarning, KernelsWarning, T
 
 MISTAKE = 2
 INTERRUPTED = 130
+MOST_NOTES = 5
 
 app = typer.Typer(
     name="densiflow",
@@ -76,7 +77,8 @@ def _warnings_noted() -> Iterator[None]:
         for category in ours:
             warnings.simplefilter("always", category)
         yield
-    for text in notes:
+    more = len(notes) - MOST_NOTES
+    for text in [*list(notes)[:MOST_NOTES], *([f"and {more} more"] if more > 0 else [])]:
         print("densiflow: note: " + " ".join(text.split()), file=sys.stderr)
 
 

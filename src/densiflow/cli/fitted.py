@@ -26,7 +26,7 @@ def labels(encoder: Any) -> list[str]:
 def choices_told(choices: Any) -> str:
     """What was chosen, in one line."""
     widths = " x ".join(map(str, choices.hidden)) or "no hidden layer"
-    what = "residual blocks" if choices.flow == "mixed" else "layers"
+    what = ("residual block" if choices.flow == "mixed" else "layer") + "s" * (choices.layers != 1)
     parts = [choices.flow, f"{choices.layers} {what} of {widths} {choices.activation}"]
     if choices.degrees_of_freedom is not None:
         parts.append(f"Student-t base from {choices.degrees_of_freedom:g} degrees of freedom")

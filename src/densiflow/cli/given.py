@@ -14,7 +14,7 @@ def given_values(density: Any, given: Sequence[str]) -> tuple[Any, dict[str, Any
     """One row of the context columns as an arrow table, None if the model takes none, and cells of other columns.
 
     Raises `ContextError` or `ArgumentError` that names what is missing, unknown, given twice or no value of its
-    column, and for cells of modelled columns beside a context.
+    column.
     """
     context, modelled = context_names(density), _modelled(density.encoder_)
     texts = _pairs(given, [*context, *modelled])
@@ -24,23 +24,19 @@ def given_values(density: Any, given: Sequence[str]) -> tuple[Any, dict[str, Any
         raise ContextError(
             f"--given names {unknown[0]!r}, but the model has {has} and models {', '.join(modelled) or 'no names'}"
         )
-    fixed = [name for name in texts if name not in context]
-    if context and fixed:
-        raise ArgumentError(
-            f"--given {fixed[0]!r} is a column that the model models, and it is conditional on {', '.join(context)}: "
-            f"give its context alone, or fit a model of all these columns without --context"
-        )
     missing = [name for name in context if name not in texts]
     if missing:
         raise ContextError(
             f"the model is conditional on {', '.join(context)}; missing: {', '.join(missing)}; "
             f"give --given {missing[0]}=VALUE"
         )
+    fixed = {name: _cell(density.encoder_.schema, name, text) for name, text in texts.items() if name not in context}
     if not context:
-        return None, {name: _cell(density.encoder_.schema, name, text) for name, text in texts.items()}
+        return None, fixed
     import pyarrow as pa
 
-    return pa.table({name: [_cell(density.context_encoder_.schema, name, texts[name])] for name in context}), {}
+    schema = density.context_encoder_.schema
+    return pa.table({name: [_cell(schema, name, texts[name])] for name in context}), fixed
 
 
 def _modelled(encoder: Any) -> list[str]:

@@ -51,14 +51,14 @@ def whole_number(least: int) -> Callable[[str], int]:
 
 
 def fitted_table(model: str) -> Any:
-    """The estimator in a model file; `ArgumentError` where the file holds a flow without its table."""
+    """The density in a model file; `ArgumentError` where the file holds a flow without its table, or another model."""
     from densiflow.estimators import FlowDensity
     from densiflow.files import load
 
     loaded = load(model)
     if not isinstance(loaded, FlowDensity):
         raise ArgumentError(
-            f"{model} holds a {type(loaded).__name__} without a table's columns; "
+            f"{model} holds a {type(loaded).__name__}, and not the density of a table's columns; "
             f"use it from Python, or fit a table with densiflow fit"
         )
     return loaded
@@ -77,7 +77,7 @@ def context_names(model: Any) -> list[str]:
             "the model's context columns have no names, so a command can't give them; "
             "use it from Python, or fit it with a context whose columns have names"
         )
-    return list(encoder.schema.names)
+    return [encoder.schema.names[i] for i in encoder.kept]
 
 
 def check_not_read(option: str, output: str, **read: str | Sequence[str] | None) -> None:

@@ -8,11 +8,11 @@ import typer
 from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import AsJson, Quiet, check_not_read, check_table_output, fitted_table, whole_number
 from densiflow.cli.shown import show_json, show_table
-from densiflow.cli.tables import Tables, check_new, kept_names, name_of, parts_of, read
+from densiflow.cli.tables import Tables, check_new, modelled_names, name_of, parts_of, read
 
 PLACE, NATS, REASONS = "row", "log_density", "because"
 BLAMED = 3  # columns named with a row
-TYPICAL_ROWS = 1000  # that say what is usual of a column
+TYPICAL_ROWS = 500  # that say what is usual of a column
 
 
 def outliers(
@@ -75,7 +75,7 @@ def _found(density: Any, table: Any, count: int) -> _Found:
     scores = density.column_scores(rows.take(known), context=None if context is None else context.take(known))
     scores = scores[:, density.encoder_.kept]
     parts, usual = scores[np.searchsorted(known, places)], scores[np.searchsorted(known, typical)]
-    return _Found(places, nats[places], kept_names(density, table), parts, np.median(usual, axis=0) - parts)
+    return _Found(places, nats[places], modelled_names(density, table), parts, np.median(usual, axis=0) - parts)
 
 
 def _some(count: int, most: int) -> Any:
@@ -119,7 +119,7 @@ def _held(table: Any, found: _Found, k: int) -> dict[str, Any]:
 
 
 def _parts_names(density: Any, table: Any) -> list[str]:
-    return [f"{NATS}_{name}" for name in kept_names(density, table)]
+    return [f"{NATS}_{name}" for name in modelled_names(density, table)]
 
 
 def _written(table: Any, found: _Found) -> Any:

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from densiflow.cli.batched import ROWS, random_states
 from densiflow.cli.given import given_values
 from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import AsJson, Quiet, check_not_read, check_table_output, fitted_table, whole_number
@@ -21,7 +20,7 @@ def sample(
         list[str] | None,
         typer.Option(
             "--given",
-            help="The value of a context column, or of any column of a model without context; repeat for each.",
+            help="The value of a context column, or of a column that is modelled; repeat for each.",
             metavar="NAME=VALUE",
         ),
     ] = None,
@@ -40,9 +39,7 @@ def sample(
     density = fitted_table(model)
     check_table_output(out)
     context, fixed = given_values(density, given or [])
-    drawn = (
-        _given_cells(density, rows, fixed, complete, seed) if fixed else _drawn(density, rows, context, complete, seed)
-    )
+    drawn = _drawn(density, rows, context, fixed, complete, seed)
     with programs_kept(no_cache), written_file(out) as write, rows_shown("drawn", rows, quiet) as show:
         for part in drawn:
             write(part)
@@ -53,17 +50,14 @@ def sample(
         print(f"{out}: {rows} rows")
 
 
-def _drawn(density: Any, rows: int, context: Any, complete: bool, seed: int | None) -> Iterator[Any]:
-    if complete:
-        yield density.sample(rows, context=context, complete=True, random_state=seed)
+def _drawn(
+    density: Any, rows: int, context: Any, fixed: dict[str, Any], complete: bool, seed: int | None
+) -> Iterator[Any]:
+    """Rows in tables of some of them: plain draws a batch at a time, others at once."""
+    options = {"context": context, "random_state": seed}
+    if fixed:
+        yield density.conditional(fixed).sample(rows, complete=complete, **options)
+    elif complete:
+        yield density.sample(rows, complete=True, **options)
     else:
-        yield from density.sample_batches(rows, context=context, random_state=seed)
-
-
-def _given_cells(density: Any, rows: int, fixed: dict[str, Any], complete: bool, seed: int | None) -> Iterator[Any]:
-    """Rows that hold the cells given."""
-    from densiflow.table.batches import shares
-
-    conditional = density.conditional(fixed)
-    for count, state in zip(shares(rows, ROWS), random_states(seed), strict=False):
-        yield conditional.sample(count, complete=complete, random_state=state)
+        yield from density.sample_batches(rows, **options)

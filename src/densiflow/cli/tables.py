@@ -28,27 +28,23 @@ def read(tables: Sequence[str]) -> Any:
 @contextmanager
 def read_in_batches(tables: Sequence[str], size: int) -> Iterator[tuple[Any, Callable[[], Any]]]:
     """The rows some at a time (`Batches`), and a function that gives all of them again."""
-    from densiflow.table.batches import read_batches
+    from densiflow.table.batches import Batches, read_batches
 
     if STDIN in tables:  # which can be read once
         whole = read(tables)
-        yield in_batches(whole, size), lambda: whole
+        yield Batches(whole.column_names, whole.num_rows, _slices(whole, size)), lambda: whole
         return
     with read_batches(tables, size) as batches:
         yield batches, lambda: read(tables)
 
 
-def in_batches(table: Any, size: int) -> Any:
-    """The rows of an arrow table some at a time, as `Batches`."""
-    from densiflow.table.batches import Batches, shares
+def _slices(table: Any, size: int) -> Iterator[Any]:
+    from densiflow.table.batches import shares
 
-    def slices() -> Iterator[Any]:
-        start = 0
-        for count in shares(table.num_rows, size):
-            yield table.slice(start, count)
-            start += count
-
-    return Batches(table.column_names, table.num_rows, slices())
+    start = 0
+    for count in shares(table.num_rows, size):
+        yield table.slice(start, count)
+        start += count
 
 
 def name_of(tables: Sequence[str]) -> str:
@@ -82,14 +78,9 @@ def parts_of(model: Any, table: Any) -> tuple[Any, Any]:
 
 def modelled_names(model: Any, table: Any) -> list[str]:
     """The names of the columns that a model models; where they have none, all of a table but its context."""
-    context = context_names(model)
-    return list(model.encoder_.schema.names or [name for name in table.column_names if name not in context])
-
-
-def kept_names(model: Any, table: Any) -> list[str]:
-    """Those of `modelled_names` that are not left out as identifiers."""
-    names = modelled_names(model, table)
-    return [names[i] for i in model.encoder_.kept]
+    encoder, context = model.encoder_, context_names(model)
+    names = list(encoder.schema.names or [name for name in table.column_names if name not in context])
+    return [names[i] for i in encoder.kept] if len(names) == encoder.schema.width else names
 
 
 def as_arrow(rows: Any, names: Sequence[str]) -> Any:
