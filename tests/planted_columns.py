@@ -158,6 +158,16 @@ class StrictnessForgotten(Counted):
         return replace(Column("count", **(CELLS | {"points": (7.0,)})), is_strict=False).encode(values)
 
 
+class BesideAPointNothing(Counted):
+    """A number beside the grid counts as the nearest cell, even where a point is nearer."""
+
+    def __init__(self, **parts):
+        super().__init__(**({"is_strict": False} | parts))
+
+    def _counted(self, values):
+        return values
+
+
 class MissingWithoutAMark(Hours):
     """A missing cell, which the column does not know, counts as its start."""
 

@@ -132,6 +132,7 @@ COLUMNS = {
     ),
     "EndsForgotten": (planted_columns.EndsForgotten(), {"impossible_cells_have_no_mass"}),
     "StrictnessForgotten": (planted_columns.StrictnessForgotten(), {"impossible_cells_have_no_mass"}),
+    "BesideAPointNothing": (planted_columns.BesideAPointNothing(), {"what_lies_beside_counts_as_the_nearest"}),
     "MissingWithoutAMark": (planted_columns.MissingWithoutAMark(), {"impossible_cells_have_no_mass"}),
     "NaNAtInfinity": (planted_columns.NaNAtInfinity(), {"never_nan"}),
     "DrawsLeaveTheRange": (planted_columns.DrawsLeaveTheRange(), {"draws_lie_in_the_range"}),

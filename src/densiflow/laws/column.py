@@ -176,6 +176,23 @@ def impossible_cells_have_no_mass(case: ColumnCase) -> str | None:
     return None
 
 
+def what_lies_beside_counts_as_the_nearest(case: ColumnCase) -> str | None:
+    """Where numbers stand for cells, one beside a grid that is not strict is the nearest on it, be that a point."""
+    column = case.thing
+    if not column.is_cell or column.is_strict or column.grid is None:
+        return None
+    nearest = np.concatenate([case.line, _opened(case, np.asarray(column.points, np.float64))])
+    nearest = nearest[column.grid.holds(nearest)]
+    for away in (-0.3, 0.3):
+        beside = nearest + away * column.grid.width
+        kept = (beside > column.low) & (beside < column.high) & ~np.isin(case.closed(beside), column.points)
+        seen, wanted = (column.encode(case.closed(line[kept])) for line in (beside, nearest))
+        wrong = (seen[0] != wanted[0]).any(axis=1) | (seen[1] != wanted[1])
+        if wrong.any():
+            return f"{_first(case.closed(beside[kept]), wrong)} is not what the nearest on the grid is"
+    return None
+
+
 def never_nan(case: ColumnCase) -> str | None:
     """X is finite and log_volume finite or -inf, whatever the cell; far out too."""
     far = case.closed(case.numbers_at(FAR))
@@ -190,10 +207,9 @@ def draws_lie_in_the_range(case: ColumnCase) -> str | None:
     column = case.thing
     if column.scale is None:
         return None
-    seen = (-np.inf, np.inf) if column.seen is None else column.seen
     for x, drawn, (low, high) in (
         (case.x_of(FAR[:, None]), False, (column.low, column.high)),
-        (case.drawn, True, seen),
+        (case.drawn, True, case.seen),
     ):
         numbers = column.decode(x, drawn=drawn)
         opened = _opened(case, numbers)
@@ -281,6 +297,7 @@ LAWS: tuple[Law[ColumnCase], ...] = (
     cells_tile_the_line,
     masses_sum_to_one,
     impossible_cells_have_no_mass,
+    what_lies_beside_counts_as_the_nearest,
     never_nan,
     draws_lie_in_the_range,
     draws_have_mass,

@@ -76,6 +76,16 @@ class ColumnCase:
         cells = np.concatenate(found)
         return cells[~np.isin(cells, column.points)]
 
+    @property
+    def seen(self) -> tuple[float, float]:
+        """Between which numbers draws lie: those seen, or the nearest of the grid, or any where these are all points."""
+        column = self.thing
+        if column.seen is None or column.grid is None or not column.is_cell:
+            return (-np.inf, np.inf) if column.seen is None else column.seen
+        low, high = column.grid.rounded(np.asarray(column.seen))
+        is_between = (self.line >= low) & (self.line <= high)
+        return (float(low), float(high)) if is_between.any() else (column.low, column.high)
+
     def numbers_at(self, y: Numbers, *, between: bool = False) -> Numbers:
         """The numbers at y (n,), each once, rising, on the grid and between the ends; on the line of a circle.
 

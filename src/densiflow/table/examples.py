@@ -57,6 +57,7 @@ def _real(kind: str, rng: np.random.Generator) -> Cases:
     yield "heavy tails", _fitted(kind, rng.standard_cauchy(ROWS))
     yield "two rows", _fitted(kind, normal[:2])
     yield "points said", _fitted(kind, np.where(normal < 0, 0.0, normal), atoms=[0.0, -3.0])
+    yield "integers too large for float64", _fitted(kind, 2.0**60 + np.rint(1e6 * normal), "int64", low=2.0**59)
     yield "a step said", _fitted(kind, np.rint(normal * 4) / 4, step=0.25)
     yield "an end said", _fitted(kind, np.abs(normal), low=0)
     yield "two ends said", _fitted(kind, np.clip(normal, -0.9, 0.9), low=-1, high=1)
@@ -68,6 +69,7 @@ def _rounded(kind: str, rng: np.random.Generator) -> Cases:
     yield "hundredths, skewed", _fitted(kind, np.round(rng.gamma(1.0, 2.0, ROWS), 2))
     yield "a fine grid", _fitted(kind, np.round(1000 * normal, 2))
     yield "hundreds, with missing cells", _fitted(kind, _with_missing(100 * np.rint(50 + 20 * normal)))
+    yield "a step said, numbers beside it", _fitted(kind, np.where(normal < 0, 0.0, 3 * normal), step=1, atoms=[0.0])
     yield "hundreds, a few beside", _fitted(kind, np.concatenate([100 * np.rint(500 + 200 * normal), [12_345.0]]))
     yield "capped both ways", _fitted(kind, np.clip(np.round(normal, 2), -1.0, 1.5))
     yield "tenths of float32", _fitted(kind, np.round(10 * normal, 1).astype(np.float32), "float")
@@ -112,11 +114,14 @@ def _count(kind: str, rng: np.random.Generator) -> Cases:
     yield "millions", _fitted(kind, np.rint(1e6 * rng.gamma(2.0, 1.0, ROWS)), "int64")
     yield "as large as float64 can count", _fitted(kind, BIG - 1 - rng.integers(0, 5000, ROWS), "int64", atoms=[])
     yield "an end said", _fitted(kind, np.minimum(poisson, 50.0), "int64", low=0, high=50)
+    yield "ends said beyond the levels", _fitted(kind, rng.choice([1.0, 2.0, 3.0], ROWS), "int64", high=6)
+    yield "too large to count", _fitted(kind, 2.0**60 + 1024.0 * poisson, "int64")
     yield "below zero too", _fitted(kind, poisson - 30, "int64")
 
 
 def _periodic(kind: str, rng: np.random.Generator) -> Cases:
     yield "hours", _fitted(kind, rng.binomial(23, 0.8, ROWS).astype(np.float64), "int64", period=24)
+    yield "one hour", _fitted(kind, np.full(ROWS, 3.0), "int64", period=24)
     yield "months", _fitted(kind, rng.integers(1, 13, ROWS).astype(np.float64), "int64", period=12, low=1)
     yield "angles", _fitted(kind, _with_missing(np.angle(np.exp(1j * rng.normal(3.0, 1.0, ROWS)))), period=2 * np.pi)
     yield "minutes of the day", _fitted(kind, 60e6 * rng.integers(0, 1440, ROWS), "time64[us]", period=DAY, low=0)

@@ -42,6 +42,8 @@ def grid_of(values: Floats, share: Floats, *, single: bool = False, exact: bool 
         return None
     plain = Grid(1, 0, decimals, single)
     on_grid = plain.holds(values)
+    if not on_grid.any():  # integers too large for float64 to tell from their neighbours
+        return None
     units = plain.nearest(values[on_grid])
     step, offset = _step(units, share[on_grid], int((~on_grid).sum()))
     grid = Grid(step, offset, decimals, single)

@@ -35,13 +35,13 @@ class Parts:
     weight: Floats
     is_listed: bool = False  # whether every number that is not rare has a state
 
-    @property
-    def is_closed(self) -> bool:
-        """Whether there is nothing between or beside the points."""
-        if not self.is_listed or len(self.rest):
-            return False
-        places = 0.0 if self.grid is None else float(np.ptp(self.points)) / self.grid.width
-        return self.grid is None or round(places) + 1 == len(self.points)
+    def is_closed(self, low: float | None, high: float | None) -> bool:
+        """Whether there is nothing between or beside the points, as far as the ends that are said."""
+        if not self.is_listed or len(self.rest) or self.grid is None:
+            return self.is_listed and not len(self.rest)
+        least, greatest = float(self.points.min()), float(self.points.max())
+        first, last = self.grid.ends(least if low is None else low, greatest if high is None else high)
+        return round((last - first) / self.grid.width) + 1 == len(self.points)
 
 
 def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
@@ -53,7 +53,7 @@ def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
         return Column(kind, (), sample.is_missing, Real.fit(sample.values, sample.weight))
     parts = _parts(kind, sample, spec)
     low, high = _ends(kind, sample, parts, spec)
-    if parts.is_closed:
+    if parts.is_closed(spec.get("low"), spec.get("high")):
         return Column(kind, tuple(parts.points.tolist()), sample.is_missing)
     rest, weight = parts.rest, parts.weight
     if max(float(len(rest)), float(weight.sum())) < FEWEST_TO_FIT:
@@ -88,9 +88,10 @@ def _check_inside(kind: str, sample: Sample, spec: Mapping[str, Any]) -> None:
     for end, is_beyond in ((low, np.less), (high, np.greater)):
         if end is not None and is_beyond(sample.values, end).any():
             outside = sample.values[is_beyond(sample.values, end)][0]
+            ends = [f"{word} {end}" for word, end in (("at least", low), ("at most", high)) if end is not None]
             raise TableError(
-                f"{sample.label} of the kind {kind!r} must lie between {low} and {high}, but holds {outside}; give it "
-                f"other ends or another kind"
+                f"{sample.label} of the kind {kind!r} must be {' and '.join(ends)}, but holds {outside}; give it other "
+                f"ends or another kind"
             )
     if kind == WHOLE and (sample.values != np.rint(sample.values)).any():
         beside = sample.values[sample.values != np.rint(sample.values)][0]
@@ -182,7 +183,7 @@ def _scale(
     if is_between or (looks and np.isfinite(low) and is_far_from_normal(scale, values, weight)):
         top = top if is_between else np.inf
         inside = np.clip(values, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf))
-        if np.ptp(inside) > 0:
+        if is_between or np.ptp(inside) > 0:
             scale = Within.fit(inside, weight, bottom, top)
             values = inside
     if kind == "skewed" or (looks and is_far_from_normal(scale, values, weight)):
@@ -244,10 +245,10 @@ def _ended(column: Column, sample: Sample, values: Floats, weight: Floats) -> Co
 
 
 def _without_a_grid_that_is_not_kept(column: Column, sample: Sample) -> Column:
-    """The column without its grid where some number on it would come back as another."""
+    """The column without its grid where some number would be impossible, or one on it would come back as another."""
     if column.grid is None:
         return column
     x, log_volume = column.encode(sample.values)
     on_grid = column.grid.holds(sample.values) | np.isin(sample.values, column.points)
-    kept = (column.decode(x) == sample.values) | ~on_grid | ~np.isfinite(log_volume)
+    kept = np.isfinite(log_volume) & ((column.decode(x) == sample.values) | ~on_grid)
     return column if kept.all() else replace(column, grid=None, is_cell=False, is_strict=False)

@@ -84,6 +84,7 @@ class Column:
 
     def encode(self, values: Floats) -> tuple[Floats, Floats]:
         """Cells (n,) to ``(x, log_volume)``."""
+        values = self._counted(values)
         state = self._state(values)
         log_volume = np.where(state == IMPOSSIBLE, -np.inf, 0.0)
         x = np.zeros((len(values), self.width))
@@ -119,6 +120,16 @@ class Column:
         return self._cells.between(self.seen)
 
     # parts
+
+    def _counted(self, values: Floats) -> Floats:
+        """Numbers beside a grid of cells as the nearest on it, which may be a point, unless they are impossible."""
+        if not self.is_cell or self.is_strict or self.grid is None:
+            return values
+        line = values if self.turn is None else self.turn.opened(values, self.grid)
+        beside = (line > self.low) & (line < self.high) & ~np.isin(values, self.points)
+        beside &= True if self.turn is None else self.turn.holds(values)
+        nearest = np.clip(self.grid.rounded(np.where(beside, line, 0.0)), *self._ends)
+        return np.where(beside, nearest if self.turn is None else self.turn.closed(nearest, self.grid), values)
 
     def _state(self, values: Floats) -> Floats:
         """0 for a value, 1, 2, ... for the points, then missing; without a scale they begin at 0."""
