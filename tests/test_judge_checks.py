@@ -238,6 +238,15 @@ def test_nearest_rows_are_the_plain_ones(rng):
     np.testing.assert_allclose(found.data, np.sort(own.min(axis=1)))
 
 
+def test_rows_that_are_often_equal_are_no_copies(rng):
+    counts = pa.table({"a": rng.integers(0, 6, 1000), "b": rng.integers(0, 6, 1000)})
+    alike = judge.nearest_rows(counts.slice(0, 500), counts.slice(500))
+    assert alike.copies > 0.9
+    assert alike.copies_of_data > 0.9
+    assert alike.close == 0.0
+    assert alike.ratio == 1.0
+
+
 def test_nearest_rows_of_labels_and_missing_cells():
     data = pa.table({"w": ["a", "b", "b"], "x": [0.0, 1.0, 2.0]})
     found = judge.nearest_rows(data, pa.table({"w": ["a", "c"], "x": [0.0, None]}))

@@ -21,7 +21,8 @@ class NearestRows:
     """Distances from samples to their nearest row of a table, beside those from data.
 
     ``samples`` and ``data`` (n,) are the distances, sorted. ``copies`` is the share of samples that equal a row of
-    the table, ``copies_of_data`` the same of data; ``close`` the share of samples nearer than 99 % of data are.
+    the table, ``copies_of_data`` the same of data; ``close`` the share of samples nearer than 99 % of data are, 0
+    where so many data are copies that nothing is nearer.
     ``reference`` says which table's rows were looked for.
     """
 
@@ -35,7 +36,8 @@ class NearestRows:
     @property
     def ratio(self) -> float:
         """The samples' median distance over the data's: 1 if they are alike, near 0 for copies."""
-        return float(np.median(self.samples) / max(np.median(self.data), np.finfo(float).tiny))
+        of_samples, of_data = float(np.median(self.samples)), float(np.median(self.data))
+        return 1.0 if of_samples == of_data else of_samples / max(of_data, np.finfo(float).tiny)
 
     def __str__(self) -> str:
         return (
@@ -78,13 +80,13 @@ def nearest_rows(
     else:
         of_samples, of_data = (_to_train(table, train) for table in (samples, data))
         reference = "training rows"
-    same = 1e-9
+    same, limit = 1e-9, np.quantile(of_data, CLOSE)
     return NearestRows(
         np.sort(of_samples),
         np.sort(of_data),
         float(np.mean(of_samples < same)),
         float(np.mean(of_data < same)),
-        float(np.mean(of_samples < max(np.quantile(of_data, CLOSE), same))),
+        float(np.mean(of_samples < limit)) if limit > same else 0.0,
         reference,
     )
 
