@@ -22,6 +22,16 @@ def test_python_in_the_readme_runs(block, tmp_path, monkeypatch):
         assert len(names["surprising"]) == 5
 
 
+def test_python_in_the_page_on_tables_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(), flags=re.DOTALL)
+    names = {}
+    for block in blocks:
+        exec(compile(block, "tables.md", "exec"), names)
+    assert names["whole"]["calls"].null_count == 0 < names["drawn"]["calls"].null_count
+    assert "calls: count" in capsys.readouterr().out
+
+
 def test_what_the_readme_points_to_is_there():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text())
     assert [link for link in links if not (ROOT / link).exists()] == []
