@@ -122,8 +122,9 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         .. math:: c_{ij} = -\log p(x_{ij} \mid x_{i1}, \dots, x_{i,j-1}) - h_j
 
         with h, ``typical_surprise_``, the mean of the first term over the fitted rows: a column of a typical row adds
-        about 0. Rows sum to ``-score_samples(X) - typical_surprise_.sum()``. A flow that is not "mixed" has no such
-        parts: there the first term is z_j^2 / 2 in base space, and an equal share of what is left of -log p.
+        about 0. Rows sum to ``-score_samples(X) - typical_surprise_.sum()``. A flow that is not "mixed" has such
+        parts by draws alone (`FlowDensity.column_scores`, of ``density_``), too slow for all rows fitted on: here its
+        first term is z_j^2 / 2 in base space, and an equal share of what is left of -log p.
         """
         check_fitted(self)
         return _surprise_by_column(self.density_, X) - self.typical_surprise_
