@@ -1,5 +1,6 @@
 """The command line on tables as people have them: mixed columns, missing cells, several files, stdin, machines."""
 
+import datetime
 import io
 import json
 import os
@@ -18,12 +19,13 @@ from densiflow.table.files import read_file, write_file
 from densiflow.training import History
 
 ROWS = 160
+LACKING = 16  # rows with a missing cell; as many given cells need the same compiled program
 MODELLED = ["price", "beds", "town", "area", "sold"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Homes as CSV and Parquet, whole and in two parts; their schema, and a model fitted by it."""
+    """Homes as CSV and Parquet, whole and in two parts; their schema, and a model fitted by it, given the agent."""
     folder = tmp_path_factory.mktemp("tables")
     rng = np.random.default_rng(0)
     price = np.exp(rng.normal(3.0, 0.8, ROWS))
@@ -33,8 +35,9 @@ def folder(tmp_path_factory):
             "price": price.round(2),
             "beds": rng.poisson(2.0, ROWS),
             "town": rng.choice(["Ulm", "Bonn", "Kiel"], ROWS, p=[0.5, 0.3, 0.2]),
-            "area": pa.array(20 + 1.5 * price + rng.normal(0.0, 5.0, ROWS), mask=rng.uniform(size=ROWS) < 0.1),
+            "area": pa.array(20 + 1.5 * price + rng.normal(0.0, 5.0, ROWS), mask=np.arange(ROWS) % 10 == 1),
             "sold": np.array("2024-01-01", "datetime64[D]") + rng.integers(0, 300, ROWS),
+            "agent": rng.choice(["Kim", "Lee"], ROWS),
         }
     )
     write_file(homes, folder / "homes.csv")
@@ -42,12 +45,10 @@ def folder(tmp_path_factory):
     (folder / "parts").mkdir()
     write_file(homes.slice(0, 50), folder / "parts" / "a.parquet")
     write_file(homes.slice(50), folder / "parts" / "b.parquet")
-    (folder / "schema.json").write_text(printed(["info", str(folder / "homes.csv"), "--json"]))
-    fitted = ["--schema", str(folder / "schema.json"), "--max-epochs", "1", "--seed", "1"]
-    written = printed(["fit", str(folder / "homes.csv"), "--model", str(folder / "homes"), *fitted, "--json"])
+    (folder / "schema.json").write_text(printed(["info", folder / "homes.csv", "--json"]))
+    fitted = ["--schema", folder / "schema.json", "--context", "agent", "--max-epochs", "1", "--seed", "1", "--json"]
+    written = printed(["fit", folder / "homes.csv", "--model", folder / "homes", *fitted])
     (folder / "fit.json").write_text(written)
-    given = FlowDensity(layers=1, hidden=(8,), max_epochs=1, random_state=0)
-    given.fit(homes.select(["price", "sold"]), context=homes.select(["town"])).save(folder / "given")
     return folder
 
 
@@ -78,26 +79,26 @@ def test_info_tells_what_a_table_would_be_read_as(folder, capsys):
     told = objects((folder / "schema.json").read_text())
     kinds = {name: spec["kind"] for name, spec in told["columns"].items()}
     expected = {"id": "identifier", "price": "rounded", "beds": "count", "town": "category", "area": "real"}
-    assert kinds == expected | {"sold": "date"}
+    assert kinds == expected | {"sold": "date", "agent": "category"}
     homes, found = read_file(folder / "homes.csv"), told["found"]
     assert told["rows"] == ROWS
-    assert found["area"]["missing"] == homes["area"].null_count / ROWS > 0
+    assert found["area"]["missing"] == LACKING / ROWS
     assert found["area"]["least"] == pc.min(homes["area"]).as_py()
     assert found["sold"]["greatest"] == str(pc.max(homes["sold"]).as_py())
     assert found["town"]["levels"] == ["Bonn", "Kiel", "Ulm"]
     assert found["id"]["different"] == ROWS
     assert main(["info", str(folder / "homes.csv")]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"homes.csv: {ROWS} rows, 6 columns"
+    assert lines[0] == f"homes.csv: {ROWS} rows, 7 columns"
     assert lines[1].split() == ["column", "type", "kind", "missing", "least", "greatest", "different"]
     place = lines[1].index("kind")
-    assert [line[place:].startswith(kind) for line, kind in zip(lines[2:], kinds.values(), strict=True)] == [True] * 6
+    assert [line[place:].startswith(kind) for line, kind in zip(lines[2:], kinds.values(), strict=True)] == [True] * 7
 
 
 def test_a_schema_as_info_prints_it_changes_nothing(folder, untrained):
     homes = read_file(folder / "homes.csv")
     with pytest.warns(match="identifiers of rows: 'id'"):
-        read = FlowDensity(max_epochs=1, random_state=1).fit(homes)
+        read = FlowDensity(random_state=1).fit(homes.drop_columns("agent"), context=homes.select(["agent"]))
     assert load(folder / "homes").encoder_ == read.encoder_
 
 
@@ -117,6 +118,7 @@ def test_fit_tells_machines_what_came_of_it(folder):
     told = objects((folder / "fit.json").read_text())
     model = load(folder / "homes")
     assert list(told["columns"]) == ["id", *MODELLED]
+    assert told["context"]["agent"]["kind"] == "category"
     assert told["columns"]["beds"]["meaning"] == "mass of a cell of width 1"
     assert told["choices"]["flow"] == "mixed"
     assert told["held_out_log_likelihood"] == model.history_.validation[0]
@@ -125,7 +127,7 @@ def test_fit_tells_machines_what_came_of_it(folder):
 
 
 def test_fit_tells_people_the_choices_and_kinds(folder, tmp_path, untrained, capsys):
-    arguments = ["fit", str(folder / "homes.csv"), "--model", str(tmp_path / "model"), "--context", "sold"]
+    arguments = ["fit", str(folder / "homes.csv"), "--model", str(tmp_path / "model"), "--context", "sold,agent"]
     assert main(arguments) == 0
     captured = capsys.readouterr()
     first, chosen, header, *columns = captured.out.splitlines()
@@ -187,62 +189,68 @@ def test_impute_fills_what_is_missing_and_nothing_else(folder, tmp_path, ending)
     write_file(homes, tmp_path / f"homes.{ending}")
     out = tmp_path / f"full.{ending}"
     arguments = ["impute", folder / "homes", tmp_path / f"homes.{ending}", "--out", out, "--seed", "4"]
-    assert objects(printed([*arguments, "--json"]))["filled"] == {"area": homes["area"].null_count}
+    assert objects(printed([*arguments, "--json"]))["filled"] == {"area": LACKING}
     full = read_file(out)
-    by_hand = load(folder / "homes").impute(homes.select(["id", *MODELLED]), random_state=4)
+    by_hand = load(folder / "homes").impute(homes.select(MODELLED), context=homes.select(["agent"]), random_state=4)
     assert full["area"].equals(by_hand["area"])
     assert full["area"].null_count == 0
     assert full.drop_columns("area").equals(read_file(tmp_path / f"homes.{ending}").drop_columns("area"))
     assert full.column_names == homes.column_names
 
 
-def test_whole_numbers_are_filled_with_what_the_model_was_fitted_on(folder, tmp_path):
-    homes = read_file(folder / "homes.parquet").slice(0, 4)
-    area = pa.array([100, None, 90, 80], pa.int64())
-    town = pa.array(["Ulm", None, "Bonn", "Ulm"]).dictionary_encode()
-    write_file(homes.set_column(4, "area", area).set_column(3, "town", town), tmp_path / "few.parquet")
-    printed(["impute", folder / "homes", tmp_path / "few.parquet", "--out", tmp_path / "full.parquet", "--seed", "0"])
-    full = read_file(tmp_path / "full.parquet")
+def test_cells_are_filled_where_the_table_has_other_types_than_the_models(folder, tmp_path):
+    homes = read_file(folder / "homes.parquet")
+    lacks = pc.is_null(homes["area"]).combine_chunks()
+    area = pc.if_else(lacks, None, pc.round(homes["area"])).cast(pa.int64())
+    town = pc.if_else(lacks, None, homes["town"]).dictionary_encode()
+    others = homes.set_column(4, "area", area).set_column(3, "town", town)
+    write_file(others, tmp_path / "others.parquet")
+    printed(
+        ["impute", folder / "homes", tmp_path / "others.parquet", "--out", tmp_path / "full.parquet", "--seed", "0"]
+    )
+    full, there = read_file(tmp_path / "full.parquet"), pc.invert(lacks)
     assert full["area"].type == pa.float64()
-    assert full["area"].to_pylist()[0::2] == [100.0, 90.0]
-    assert full["area"][1].as_py() % 1 > 0
-    assert full["town"][1].as_py() in {"Ulm", "Bonn", "Kiel"}
+    assert full["area"].filter(there).to_pylist() == area.filter(there).to_pylist()
+    assert any(cell.as_py() % 1 for cell in full["area"].filter(lacks))
+    assert pa.types.is_dictionary(full["town"].type)
+    assert set(full["town"].filter(lacks).to_pylist()) <= {"Ulm", "Bonn", "Kiel"}
+    assert full["town"].filter(there).to_pylist() == homes["town"].filter(there).to_pylist()
 
 
-def test_sample_takes_cells_of_columns_that_are_modelled(folder, tmp_path):
+def sample(folder, out, *options):
+    """What the command draws for one agent."""
+    printed(["sample", folder / "homes", "--out", out, "--seed", "2", "--given", "agent=Lee", *options])
+    return read_file(out)
+
+
+def test_sample_takes_a_context_and_cells_of_columns_that_are_modelled(folder, tmp_path):
+    model, lee = load(folder / "homes"), pa.table({"agent": ["Lee"]})
+    plain = sample(folder, tmp_path / "s.parquet", "--rows", "60")
+    assert plain.equals(model.sample(60, context=lee, random_state=2))
+    assert plain.column_names == MODELLED
+    assert plain["area"].null_count > 0
     given = ["--given", "town=Kiel", "--given", "sold=2024-03-01", "--given", "beds=2"]
-    printed(["sample", folder / "homes", "--rows", "6", "--out", tmp_path / "s.parquet", "--seed", "2", *given])
-    drawn = read_file(tmp_path / "s.parquet")
-    assert drawn.column_names == MODELLED
-    assert set(drawn["town"].to_pylist()) == {"Kiel"}
-    assert {str(day) for day in drawn["sold"].to_pylist()} == {"2024-03-01"}
-    assert set(drawn["beds"].to_pylist()) == {2}
+    drawn = sample(folder, tmp_path / "s.parquet", "--rows", str(LACKING), "--complete", *given)
+    fixed = {"town": "Kiel", "sold": datetime.datetime(2024, 3, 1), "beds": 2.0}
+    expected = model.conditional(fixed).sample(LACKING, context=lee, complete=True, random_state=2)
+    assert drawn.equals(expected)
+    held = {name: set(drawn[name].to_pylist()) for name in fixed}
+    assert held == {"town": {"Kiel"}, "sold": {datetime.date(2024, 3, 1)}, "beds": {2}}
+    assert drawn["area"].null_count == 0
     assert len(set(drawn["price"].to_pylist())) > 1
 
 
-def test_sample_takes_a_context_and_cells_of_modelled_columns(folder, tmp_path):
-    given = ["--given", "town=Bonn", "--given", "price=3.5"]
-    printed(["sample", folder / "given", "--rows", "5", "--out", tmp_path / "s.parquet", "--seed", "2", *given])
-    drawn, row = read_file(tmp_path / "s.parquet"), pa.table({"town": ["Bonn"]})
-    assert set(drawn["price"].to_pylist()) == {3.5}
-    expected = load(folder / "given").conditional({"price": 3.5}).sample(5, context=row, random_state=2)
-    assert drawn.equals(expected)
+def test_sample_asks_for_complete_rows(folder, tmp_path, monkeypatch):
+    asked = []
 
+    def draw(density, rows, **options):
+        asked.append((rows, options))
+        return pa.table({"price": [1.0] * rows})
 
-def test_sample_draws_complete_rows(folder, tmp_path):
-    arguments = ["sample", folder / "homes", "--rows", "60", "--out", tmp_path / "s.parquet", "--seed", "2"]
-    printed(arguments)
-    assert read_file(tmp_path / "s.parquet")["area"].null_count > 0
-    assert objects(printed([*arguments, "--complete", "--json"]))["rows"] == 60
-    assert read_file(tmp_path / "s.parquet").equals(load(folder / "homes").sample(60, complete=True, random_state=2))
-    assert read_file(tmp_path / "s.parquet")["area"].null_count == 0
-
-
-def test_a_context_may_be_labels(folder, tmp_path):
-    given = ["--given", "town=Bonn"]
-    printed(["sample", folder / "given", "--rows", "5", "--out", tmp_path / "s.parquet", "--seed", "2", *given])
-    expected = load(folder / "given").sample(5, context=pa.table({"town": ["Bonn"]}), random_state=2)
-    assert read_file(tmp_path / "s.parquet").equals(expected)
+    monkeypatch.setattr(FlowDensity, "sample", draw)
+    assert sample(folder, tmp_path / "s.parquet", "--rows", "3", "--complete").num_rows == 3
+    lee = pa.table({"agent": ["Lee"]})
+    assert asked == [(3, {"complete": True, "context": lee, "random_state": 2})]
 
 
 def test_outliers_are_the_worst_rows_and_say_why(folder, tmp_path, capsys):
@@ -257,7 +265,8 @@ def test_outliers_are_the_worst_rows_and_say_why(folder, tmp_path, capsys):
     assert lines[1].startswith("11 ")
     assert "price = 9999 (-" in lines[1]
     assert len(lines) == 4
-    nats = load(folder / "homes").score_samples(read_file(tmp_path / "odd.csv"))
+    odd = read_file(tmp_path / "odd.csv")
+    nats = load(folder / "homes").score_samples(odd.select(MODELLED), context=odd.select(["agent"]))
     told = objects(printed([*arguments, "--json", "--out", tmp_path / "worst.parquet"]))
     assert told["rows"] == ROWS
     assert [row["row"] for row in told["outliers"]] == np.argsort(nats)[:3].tolist()
@@ -272,7 +281,7 @@ def test_outliers_are_the_worst_rows_and_say_why(folder, tmp_path, capsys):
     assert worst.column_names == ["row", *homes.column_names, "log_density", "because", *parts]
 
 
-OUT = ["--out", "OUT.csv"]
+OUT = ["--out", "OUT.csv", "--given", "agent=Kim"]
 MISTAKES = {
     "no schema": (["fit", "HOMES", "--model", "OUT", "--schema", "nowhere.json"], ["no file", "nowhere.json"]),
     "schema no JSON": (["fit", "HOMES", "--model", "OUT", "--schema", "HOMES"], ["as JSON"]),
@@ -309,7 +318,7 @@ MISTAKES = {
     "out over the table": (["impute", "MODEL", "HOMES", "--out", "HOMES"], ["overwrite the table"]),
     "out is no table": (["outliers", "MODEL", "HOMES", "--out", "OUT"], [".csv", ".parquet"]),
     "found already": (["outliers", "MODEL", "SCORED"], ["'log_density'", "rename or drop"]),
-    "two models": (["info", "MODEL", "GIVEN"], ["one file", "got 2"]),
+    "two models": (["info", "MODEL", "MODEL"], ["one file", "got 2"]),
     "no table": (["info", "nowhere.csv"], ["no file", "nowhere.csv"]),
 }
 
@@ -317,7 +326,7 @@ MISTAKES = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_mistakes_are_one_line_and_exit_2(folder, tmp_path, mistake, capsys):
     arguments, words = MISTAKES[mistake]
-    paths = {"HOMES": folder / "homes.csv", "MODEL": folder / "homes", "GIVEN": folder / "given", "OUT": tmp_path / "m"}
+    paths = {"HOMES": folder / "homes.csv", "MODEL": folder / "homes", "OUT": tmp_path / "m"}
     paths |= {"OUT.csv": tmp_path / "out.csv", "PARTS": folder / "parts", "PARTS/c.parquet": folder / "parts/c.parquet"}
     paths |= {"SCHEMA": tmp_path / "schema.json", "EMPTY": tmp_path / "empty", "OTHER": tmp_path / "other.csv"}
     paths |= {"SCORED": tmp_path / "scored.csv"}

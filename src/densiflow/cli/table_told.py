@@ -56,7 +56,7 @@ def _found(sample: Any, rows: int, dtype: str, described: str) -> dict[str, Any]
     return {
         "type": dtype,
         "described": described,
-        "missing": 1 - len(sample.values) / rows,
+        "missing": (rows - len(sample.values)) / rows,
         "least": _end(sample, values[0]) if has_ends else None,
         "greatest": _end(sample, values[-1]) if has_ends else None,
         "different": len(values),
