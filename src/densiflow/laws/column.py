@@ -194,10 +194,13 @@ def what_lies_beside_counts_as_the_nearest(case: ColumnCase) -> str | None:
 
 
 def never_nan(case: ColumnCase) -> str | None:
-    """X is finite and log_volume finite or -inf, whatever the cell; far out too."""
+    """X is finite and log_volume finite or -inf, whatever the cell, far out too; and nothing is warned of."""
     far = case.closed(case.numbers_at(FAR))
     cells = np.concatenate([case.cells, case.impossible, far, ODD])
-    x, log_volume = case.thing.encode(cells)
+    with np.errstate(divide="raise", over="raise", invalid="raise"):
+        x, log_volume = case.thing.encode(cells)
+        case.thing.decode(x)
+        case.thing.decode(case.drawn, drawn=True)
     wrong = ~(np.isfinite(x).all(axis=1) & (log_volume < np.inf))
     return f"{_first(cells, wrong)} has an x or a log_volume that is no number" if wrong.any() else None
 

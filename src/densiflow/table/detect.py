@@ -79,7 +79,15 @@ def _of_numbers(sample: Sample) -> dict[str, Any]:
             else "rounded"
         }
     kind = _of_shape(sample.values[kept], sample.weight[kept])
-    return {**kind, "atoms": points.tolist()} if len(points) else kind
+    return {**kind, "atoms": points.tolist(), **_ends(kind, values, points)} if len(points) else kind
+
+
+def _ends(kind: dict[str, Any], values: Floats, points: Floats) -> dict[str, float]:
+    """Where real numbers end in a point of mass they end there, as those of other kinds do."""
+    if kind["kind"] != "real":
+        return {}
+    ends = {"low": float(values[0]), "high": float(values[-1])}
+    return {name: end for name, end in ends.items() if end in points}
 
 
 def _of_shape(values: Floats, weight: Floats) -> dict[str, Any]:

@@ -159,8 +159,9 @@ class Column:
             return y[:, None], np.where(possible, volume, -np.inf)
         assert self.grid is not None
         index = self.grid.nearest(inside)
-        x = self._cells.of(index)
-        possible &= self._cells.holds(index) & (np.abs(x[:, 0]) < self._cells.FAR) & (np.abs(index) <= self.grid.last)
+        possible &= self._cells.holds(index) & (np.abs(index) <= self.grid.last)
+        x = self._cells.of(np.clip(index, -self.grid.last, self.grid.last))
+        possible &= np.abs(x[:, 0]) < self._cells.FAR
         return np.where(possible[:, None], x, 0.0), np.where(possible, 0.0, -np.inf)
 
     def _numbers(self, y: Floats, drawn: bool) -> Floats:

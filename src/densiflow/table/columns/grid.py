@@ -56,8 +56,9 @@ class Grid:
 
     def value(self, index: Floats) -> Floats:
         """The numbers at these places of the grid."""
-        values = _scaled(index * self.step + self.offset, self.decimals)
-        return values.astype(np.float32).astype(np.float64) if self.single else values
+        with np.errstate(over="ignore"):  # where a type ends there are no places
+            values = _scaled(index * self.step + self.offset, self.decimals)
+            return values.astype(np.float32).astype(np.float64) if self.single else values
 
     def nearest(self, values: Floats) -> Floats:
         """The places nearest to these numbers."""
@@ -100,4 +101,5 @@ class Grid:
 
 def _scaled(units: Floats, decimals: int) -> Floats:
     """``units * 10**-decimals``, rounded once."""
-    return units / 10.0**decimals if decimals >= 0 else units * 10.0**-decimals
+    with np.errstate(over="ignore"):
+        return units / 10.0**decimals if decimals >= 0 else units * 10.0**-decimals
