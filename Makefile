@@ -31,7 +31,7 @@ gallery: .venv/.kernels  ## every figure of docs/gallery, drawn anew by its scri
 
 bench: .venv/.kernels  ## every measurement of benchmarks, written to benchmarks/results; about an hour
 	$(BIN)/python benchmarks/flows.py --kind affine spline --case small power miniboone bsds300 mnist --record
-	@for name in compiling scoring commands ensembles curves estimators; do echo "$$name"; $(BIN)/python benchmarks/$$name.py --record || exit 1; done
+	@for name in compiling scoring commands ensembles curves estimators tables; do echo "$$name"; $(BIN)/python benchmarks/$$name.py --record || exit 1; done
 
 clean:
 	rm -rf .venv .cache demo

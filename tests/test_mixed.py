@@ -13,7 +13,9 @@ from scipy.stats import kstest, norm
 
 from densiflow import FlowDensity, gaussian, load
 from densiflow.bases import Mixed
-from densiflow.estimators import columns
+from densiflow.estimators import columns, mixed_rows, parts
+from densiflow.table import frames
+from densiflow.table.encode import Encoder
 
 CELLS = np.array([[-1.5, -40.0, -1.0], [-0.5, -1.0, -0.2], [0.0, -0.2, 0.3], [0.6, 0.3, 1.0], [1.4, 1.0, 40.0]])
 CONTEXT = jnp.array([0.3, -1.0])
@@ -211,3 +213,17 @@ def test_a_fit_of_one_epoch_knows_how_often_cells_are_missing():
     density = FlowDensity(hidden=(8,), max_epochs=1, random_state=0).fit(table)
     missing = density.sample(4000, random_state=1)["a"].isna().mean()
     assert 0.02 < missing < 0.08
+
+
+def test_base_space_leads_back_where_there_is_little_density():
+    table = np.round(np.random.default_rng(0).normal(3, 1, (500, 2)), 5)
+    schema, matrix = frames.read(table)
+    encoder = Encoder.fit(schema, matrix, np.ones(500), detect=True)
+    assert {str(column.grid) for column in encoder.columns} == {"1e-05"}
+    flow = mixed_rows.unfitted(jax.random.key(0), encoder, 0, components=4, width=16, blocks=1)
+    # narrow normals, and next to nothing between them
+    flow = jax.tree.map(lambda leaf: 20 * leaf if leaf.dtype == np.float32 and leaf.ndim > 1 else leaf, flow)
+    assert np.array_equal(parts.to_cells(flow, encoder, parts.to_base(flow, encoder, matrix, None), None), matrix)
+    x, _ = encoder.encode(matrix)
+    narrow = columns.middle_quantiles(*columns.intervals(encoder, x, *mixed_rows.tails(flow, x, None)))
+    assert not np.array_equal(parts.to_cells(flow, encoder, narrow, None), matrix)  # float32 alone does not
