@@ -8,7 +8,8 @@ reads it, and ``--rows`` of its rows, drawn at random, are fitted. Then as many 
 
 A classifier (gradient-boosted trees of scikit-learn by their defaults, five folds) tries to tell the held-out rows from
 the sampled ones, and, as what to compare with, from as many of the rows fitted: 0.5 is chance, and at most 0.65 is
-wanted. Cells lead back if ``inverse_transform(transform(rows))`` gives the held-out ones.
+wanted. Cells lead back if ``inverse_transform(transform(rows))`` gives them again; held-out rows with a cell beyond the
+range of the rows fitted are counted apart, since the model has no cells there to lead back to.
 
 FOLDER holds ``california_housing.csv`` and ``household_power_first_3MiB.txt``; what is not there is said and left out.
 """
@@ -74,7 +75,6 @@ def judged(density, train, held, drawn, seconds):
             "levels": None if levels is None else [len(np.unique(a)), len(np.unique(b)), len(np.setdiff1d(b, a))],
         }
     back = frames.matching(schema, density.inverse_transform(density.transform(held)), mixed=True)
-    # beyond the rows fitted there are no cells to come back to
     seen = ~((fresh < np.nanmin(real, axis=0)) | (fresh > np.nanmax(real, axis=0))).any(axis=1)
     nats = density.score_samples(held)
     alike = (back == fresh) | (np.isnan(back) & np.isnan(fresh))
@@ -102,7 +102,8 @@ def words_of(name, found):
         ["column types of the samples are those of the table", "yes" if found["types equal"] else "NO"],
         ["categories in the table, in the samples, new ones", "; ".join(", ".join(map(str, part)) for part in labels)],
         ["sampled cells outside their column's range", f"{sum(column['outside'] for column in columns.values())}"],
-        ["held-out cells that lead back from base space", f"{found['lead back']:.4%}"],
+        ["held-out rows beyond the range of the rows fitted", f"{found['rows beyond']}"],
+        ["cells of the others that lead back from base space", f"{found['lead back']:.4%}"],
         ["mean log density of held-out rows, nats", f"{found['log density']:.3f}"],
         ["held-out rows that the model takes for impossible", f"{found['impossible']}"],
         [f"held-out rows told from samples (at most {HIGHEST} wanted)", f"{found['told apart']:.3f}"],
