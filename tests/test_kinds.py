@@ -205,6 +205,14 @@ def test_few_rows_with_zeros_get_no_numbers_below():
     assert (encoder.decode(np.array([[0.0, -9.0], [0.0, -1e6]])) >= 0).all()
 
 
+def test_zero_is_no_end_unless_it_is_said():
+    values = np.r_[0.0, np.random.default_rng(0).uniform(-1, 1, N)]
+    encoder, _ = encoder_of(pd.DataFrame({"a": values}), {"a": "bounded"})
+    assert encoder.columns[0].points == ()
+    encoder, _ = encoder_of(pd.DataFrame({"a": np.abs(values)}), {"a": {"kind": "bounded", "low": 0}})
+    assert encoder.columns[0].points == (0.0,)  # a density has none at its ends
+
+
 OVERRULED = {
     "real": ("children", "real", "density"),
     "rounded": ("salary", {"kind": "rounded", "step": 50}, "mass of missing, mass of a cell of width 50 elsewhere"),

@@ -78,7 +78,7 @@ class ColumnCase:
 
     @property
     def seen(self) -> tuple[float, float]:
-        """Between which numbers draws lie: those seen, or the nearest of the grid; any where all of these are points."""
+        """Between which numbers draws lie: those seen, or the nearest of the grid; any where these are all points."""
         column = self.thing
         if column.seen is None or column.grid is None or not column.is_cell:
             return (-np.inf, np.inf) if column.seen is None else column.seen

@@ -83,6 +83,7 @@ def _positive(kind: str, rng: np.random.Generator) -> Cases:
     yield "often zero, with missing cells", _fitted(kind, _with_missing(np.where(rng.random(ROWS) < 0.4, 0, lognormal)))
     yield "hundredths", _fitted(kind, np.round(10 * lognormal, 2))
     yield "hundreds", _fitted(kind, 100 * np.rint(3000 * lognormal))
+    yield "zeros, no points said", _fitted(kind, np.where(rng.random(ROWS) < 0.1, 0, lognormal), atoms=[])
     yield "capped", _fitted(kind, np.minimum(lognormal, 3.0))
     yield "an end said", _fitted(kind, np.minimum(lognormal, 29.0), high=30.0)
     yield "above a thousand", _fitted(kind, 1000 + lognormal, low=1000)
