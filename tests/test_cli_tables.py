@@ -15,6 +15,7 @@ import pytest
 from densiflow import FlowDensity, load
 from densiflow.cli import main
 from densiflow.cli.shown import show_table
+from densiflow.judge.seen import columns_seen
 from densiflow.table.files import read_file, write_file
 from densiflow.training import History
 
@@ -251,6 +252,12 @@ def test_sample_asks_for_complete_rows(folder, tmp_path, monkeypatch):
     assert sample(folder, tmp_path / "s.parquet", "--rows", "3", "--complete").num_rows == 3
     lee = pa.table({"agent": ["Lee"]})
     assert asked == [(3, {"complete": True, "context": lee, "random_state": 2})]
+
+
+@pytest.mark.parametrize("dropped", [[], ["id"]])
+def test_judging_names_the_columns_wherever_an_identifier_stands(folder, dropped):
+    homes = read_file(folder / "homes.parquet").drop_columns(["agent", *dropped])
+    assert [cells.name for cells in columns_seen(load(folder / "homes"), homes)] == MODELLED
 
 
 def test_outliers_are_the_worst_rows_and_say_why(folder, tmp_path, capsys):

@@ -69,11 +69,16 @@ def is_table(path: str) -> bool:
 
 
 def parts_of(model: Any, table: Any) -> tuple[Any, Any]:
-    """A table's columns that a model models, and its context columns, None if there are none."""
+    """A table's columns that a model knows, and its context columns, None if there are none.
+
+    What was left out in fitting, as identifiers, may be missing.
+    """
     from densiflow.table.files import select
 
-    context = context_names(model)
-    return select(table, modelled_names(model, table)), select(table, context) if context else None
+    context, modelled = context_names(model), modelled_names(model, table)
+    known = model.encoder_.schema.names or modelled
+    names = [name for name in known if name in modelled or name in table.column_names]
+    return select(table, names), select(table, context) if context else None
 
 
 def modelled_names(model: Any, table: Any) -> list[str]:

@@ -25,9 +25,10 @@ def columns_seen(model: Any, table: Any) -> list[Cells]:
         return columns_of(table)
     kept = kept_columns(model)
     schema: Schema = encoder.schema
+    names = names_of(model, schema.width)
     if len(kept) < schema.width and _width(table) == len(kept):  # samples have no identifiers
-        schema, kept = schema.only(kept), list(range(len(kept)))
-    return _columns(schema, frames.matching(schema, table, mixed=True), kept, names_of(model, schema.width))
+        schema, names, kept = schema.only(kept), [names[i] for i in kept], list(range(len(kept)))
+    return _columns(schema, frames.matching(schema, table, mixed=True), kept, names)
 
 
 def context_seen(model: Any, context: Any) -> list[Cells]:
