@@ -1,6 +1,6 @@
 """A mixed table from a known generator: what the fitted model scores beside the generator, and its marginals.
 
-    python benchmarks/mixed.py [--rows 20000] [--ensemble 1]
+    python benchmarks/mixed.py [--rows 20000] [--ensemble 1] [--bootstrap] [--draws 1024]
 
 Columns: a category, a real number, a count and another real number, each depending on those before it; the count and
 the last number are missing at random, by what the first two say. Scores are nats a row, missing marks included; the
@@ -96,10 +96,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--ensemble", type=int, default=1)
+    parser.add_argument("--bootstrap", action="store_true", help="each member on a resample of the rows")
+    parser.add_argument("--draws", type=int, default=1024, help="of each row's marginal")
     options = parser.parse_args()
     table, fresh = generate(options.rows, seed=0), generate(20_000, seed=1)
     start = time.perf_counter()
-    density = FlowDensity(ensemble=options.ensemble, random_state=0).fit(table)
+    density = FlowDensity(ensemble=options.ensemble, bootstrap=options.bootstrap, random_state=0).fit(table)
     print(f"fitted in {time.perf_counter() - start:.0f} s: {density.choices_}")
     for name, words in zip(table.columns, density.encoder_.described, strict=True):
         print(f"  {name}: {words}")
@@ -108,9 +110,12 @@ def main():
     print(f"generator's own score {own.mean():.4f}, the model's {found.mean():.4f} nats a row")
     print(f"gap {gap.mean():.4f} +- {gap.std() / np.sqrt(len(gap)):.4f}")
     pairs = fresh.loc[fresh["damage"].notna(), ["wind", "damage"]][:500]
-    estimate, error = density.marginal(["wind", "damage"]).score_samples(pairs, return_std=True, draws=1024)
+    marginal = density.marginal(["wind", "damage"])
+    estimate, error = marginal.score_samples(pairs, return_std=True, draws=options.draws)
     difference = estimate - marginal_truth(pairs["wind"].to_numpy(), pairs["damage"].to_numpy())
-    print(f"marginals of wind and damage: mean difference {difference.mean():.4f}, stated error {error.mean():.4f},")
+    of_mean = difference.std() / np.sqrt(len(difference))
+    print(f"marginals of wind and damage: mean difference {difference.mean():.4f} +- {of_mean:.4f},")
+    print(f"  {abs(difference.mean()) / of_mean:.1f} standard errors from 0; stated error of a row {error.mean():.4f},")
     print(
         f"  within 2 stated errors {np.mean(np.abs(difference) < 2 * error):.1%}, 3: "
         f"{np.mean(np.abs(difference) < 3 * error):.1%}; median |difference| {np.median(np.abs(difference)):.4f}"

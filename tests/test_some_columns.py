@@ -177,6 +177,21 @@ def test_members_of_an_ensemble_are_mixed_and_their_spread_is_told():
     assert (error > 0).all()  # of the model alone: there are no draws
 
 
+def test_members_may_have_rows_of_their_own():
+    """Members that start alike and see all rows at once differ by their rows alone."""
+    options = {**TINY, "flow": recipes.made(jax.random.key(0), 3, hidden=(4,)), "ensemble": 3, "batch_size": 300}
+    apart = []
+    for bootstrap in (False, True):
+        density = FlowDensity(**options, bootstrap=bootstrap, validation=0).fit(X)
+        means = [member.scaling.value.to_base(np.zeros(3))[0] for member in density.flow_.unstacked()]
+        apart.append(np.ptp(np.asarray(means), axis=0))
+        assert np.isfinite(density.score(X[:20]))
+    assert (apart[0] == 0).all()
+    assert (apart[1] > 0).all()
+    with pytest.raises(ArgumentError, match="ensemble is 1"):
+        FlowDensity(**TINY, bootstrap=True).fit(X)
+
+
 def test_a_context_is_seen():
     """A flow of random weights, its second column integrated out on a grid."""
     context = pd.DataFrame({"g": RNG.normal(10.0, 2.0, 300)})

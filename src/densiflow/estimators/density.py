@@ -61,6 +61,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             their width.
         ensemble: how many flows to fit, from different starting points and in different orders of the same rows; the
             density is the mean of theirs. With more than one there is no ``transform``.
+        bootstrap: whether each of them has rows of its own, drawn from the training rows with replacement: then how far
+            they differ also says how far other rows would have led, which stated errors count; see `Marginal`.
         validation: the fraction of rows held out for early stopping; 0 needs ``max_epochs``.
         max_epochs, patience, batch_size, learning_rate, weight_decay: as in `training.fit`.
         dtype: "float32", "float64", or None for JAX's default float or that of the `Flow` given. float64 needs no
@@ -92,6 +94,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         hidden: Sequence[int] | None = None,
         activation: str | None = None,
         ensemble: int = 1,
+        bootstrap: bool = False,
         validation: float = 0.1,
         max_epochs: int | None = None,
         patience: int | None = 30,
@@ -108,6 +111,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.hidden = hidden
         self.activation = activation
         self.ensemble = ensemble
+        self.bootstrap = bootstrap
         self.validation = validation
         self.max_epochs = max_epochs
         self.patience = patience
@@ -124,6 +128,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Statistics come from the training rows alone. Ctrl-C keeps the best so far.
         """
         check_count("ensemble", self.ensemble, 1)
+        if self.bootstrap and self.ensemble == 1:
+            raise ArgumentError("bootstrap draws rows for each flow of an ensemble, but ensemble is 1: give 2 or more")
         mixed = reads_kinds(self.flow)
         schema, matrix = frames.read(X, mixed=mixed)
         weight = checked_weight(sample_weight, len(matrix))
@@ -147,7 +153,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
             flows = [unfitted(self, key, encoder, given.width_of(context_encoder), choices) for key in keys]
             held = None if held is None else _possible(_encoded(held, encoder, context_encoder))
-            fitted, histories = fit_one_or_several(flows, rng, _encoded(train, encoder, context_encoder), held, options)
+            seen = _encoded(train, encoder, context_encoder)
+            fitted, histories = fit_one_or_several(flows, rng, seen, held, options, bootstrap=self.bootstrap)
         # only now, so that a fit that fails leaves the estimator as it was
         self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
         self.encoder_, self.context_encoder_ = encoder, context_encoder

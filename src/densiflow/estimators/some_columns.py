@@ -51,8 +51,9 @@ class Marginal:
         """(n,) log densities of the columns, nats, in their units; with ``return_std`` their standard errors too.
 
         These are errors of the draws, and for an ensemble of the model as well: the standard deviation of what its
-        members say. One flow does not know how far it is off itself. A missing cell of a column that had none in
-        fitting is summed and integrated out. Warns (`DensiflowWarning`) of rows for which few draws count.
+        members say, which leaves out what all of them have from the same rows, unless it is fitted with ``bootstrap``.
+        One flow does not know how far it is off itself. A missing cell of a column that had none in fitting is summed
+        and integrated out. Warns (`DensiflowWarning`) of rows for which few draws count.
         """
         check_count("draws", draws, 2)
         density = self.density

@@ -96,11 +96,26 @@ def fit_members(
 
 
 def fit_one_or_several(
-    flows: Sequence[Flow], rng: np.random.Generator, train: Rows, held: Rows | None, options: Options
+    flows: Sequence[Flow],
+    rng: np.random.Generator,
+    train: Rows,
+    held: Rows | None,
+    options: Options,
+    *,
+    bootstrap: bool = False,
 ) -> tuple[Flow | Ensemble, list[History]]:
-    """Fit one flow, or an ensemble of several; all to the same rows, each in an order of its own."""
+    """Fit one flow, or an ensemble of several, each to the same rows in an order of its own.
+
+    With ``bootstrap`` each member of an ensemble has a resample of the rows.
+    """
     if len(flows) == 1:
         flow, history = fit_rows(flows[0], rng, train, held, options)
         return flow, [history]
-    each = len(flows)
-    return fit_members(flows, rng.spawn(each), [train] * each, None if held is None else [held] * each, options)
+    rngs = rng.spawn(len(flows))
+    trains = [_resampled(train, member) if bootstrap else train for member in rngs]
+    return fit_members(flows, rngs, trains, None if held is None else [held] * len(flows), options)
+
+
+def _resampled(rows: Rows, rng: np.random.Generator) -> Rows:
+    """As many rows, drawn with replacement."""
+    return rows.take(np.sort(rng.integers(len(rows), size=len(rows))))
