@@ -212,7 +212,7 @@ def test_ctrl_c_outside_training_is_one_line_and_exit_130(folder, tmp_path, monk
     ("train", "reached"), [([], "the first step"), ([1.0], "the held-out log-likelihood was finite")]
 )
 def test_an_untrained_model_is_not_saved(folder, tmp_path, monkeypatch, capsys, train, reached):
-    def stopped_at_once(flows, *arguments):
+    def stopped_at_once(flows, *arguments, **options):
         return flows[0], [History(train=train, validation=train, stopped="interrupted")]
 
     monkeypatch.setattr("densiflow.estimators.density.fit_one_or_several", stopped_at_once)

@@ -70,7 +70,7 @@ def objects(text):
 def untrained(monkeypatch):
     """Fits that end at once."""
 
-    def stopped(flows, *arguments):
+    def stopped(flows, *arguments, **options):
         return flows[0], [History([-2.0], [-1.5], best_epoch=0, stopped="max_epochs reached")]
 
     monkeypatch.setattr("densiflow.estimators.density.fit_one_or_several", stopped)
@@ -315,6 +315,10 @@ MISTAKES = {
     "no number": (
         ["sample", "MODEL", "--rows", "3", *OUT, "--given", "beds=x"],
         ["beds", "number", "'x'"],
+    ),
+    "impossible": (
+        ["sample", "MODEL", "--rows", "3", *OUT, "--given", "beds=2.5"],
+        ["beds=2.5", "impossible", "count"],
     ),
     "an identifier": (
         ["sample", "MODEL", "--rows", "3", *OUT, "--given", "id=H1"],

@@ -31,6 +31,8 @@ def given_values(density: Any, given: Sequence[str]) -> tuple[Any, dict[str, Any
             f"give --given {missing[0]}=VALUE"
         )
     fixed = {name: _cell(density.encoder_.schema, name, text) for name, text in texts.items() if name not in context}
+    for name, cell in fixed.items():
+        _check_possible(density.encoder_, name, cell)
     if not context:
         return None, fixed
     import pyarrow as pa
@@ -80,6 +82,17 @@ def _cell(schema: Any, name: str, text: str) -> Any:
         return float(text)
     except ValueError:
         raise ArgumentError(f"--given {name} must be a number, got {text!r}") from None
+
+
+def _check_possible(encoder: Any, name: str, cell: Any) -> None:
+    """Raise `ArgumentError` for a number that the column can't have."""
+    import numpy as np
+
+    place = encoder.schema.names.index(name)
+    if isinstance(cell, float) and encoder.columns[place].encode(np.array([cell]))[1][0] == -np.inf:
+        raise ArgumentError(
+            f"--given {name}={cell:g} is impossible in the model, whose column is {encoder.described[place]}"
+        )
 
 
 def _boolean(name: str, text: str) -> bool:
