@@ -7,7 +7,8 @@ The unknown cells are drawn K times given the known ones, and each draw weighed.
 drawn in order, each given those before it, and the weight is the probability of the known cells, each given what
 stands before them; where they are the first of the row it is exact, without a draw. For a flow of real numbers a
 `companion` draws them. The members m of an ensemble were trained apart: how far they differ says how far each may be
-off, which no number of draws makes smaller.
+off, which no number of draws makes smaller. Members of a model of mixed rows draw each for itself, so that the noise of
+these fewer draws is part of their spread: with few draws the error is too large rather than too small.
 """
 
 import warnings
