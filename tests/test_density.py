@@ -367,3 +367,12 @@ def test_any_recipe_may_be_named(X, name, tmp_path):
         ArgumentError, match=r"flow must be auto, mixed, a recipe \(coupling_spline, iaf, .*\) or a Flow, got 'x'"
     ):
         FlowDensity(flow="x", **QUICK).fit(X)
+
+
+def test_what_was_chosen_is_told(capsys):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    density = FlowDensity(layers=1, hidden=(8,), max_epochs=1, random_state=0, verbose=True).fit(X)
+    assert f"fitting 54 rows of 2 columns: {density.choices_}\n" in capsys.readouterr().err
+    assert str(density.choices_).startswith("maf, 1 layer of 8 tanh, Student-t base")
+    FlowDensity(layers=1, hidden=(8,), max_epochs=1, random_state=0, verbose=False).fit(X)
+    assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from densiflow.cli.fitted import choices_told, columns_held, columns_told, training_held
+from densiflow.cli.fitted import columns_held, columns_told, training_held
 from densiflow.cli.kept import NoCache, programs_kept
 from densiflow.cli.options import AsJson, Quiet, check_not_read, names, whole_number
 from densiflow.cli.schema import read_kinds
@@ -160,4 +160,4 @@ def _summary(density: Any, model: str) -> str:
         else:
             parts.append(f"{member}{len(history.train)} epochs, nothing held out")
     parts += dict.fromkeys(history.stopped for history in density.histories_)
-    return "; ".join(parts) + f"\nchosen: {choices_told(density.choices_)}"
+    return "; ".join(parts) + f"\nchosen: {density.choices_}"

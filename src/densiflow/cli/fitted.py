@@ -23,16 +23,6 @@ def labels(encoder: Any) -> list[str]:
     return list(schema.names or [f"column {key}" for key in schema.keys])
 
 
-def choices_told(choices: Any) -> str:
-    """What was chosen, in one line."""
-    widths = " x ".join(map(str, choices.hidden)) or "no hidden layer"
-    what = ("residual block" if choices.flow == "mixed" else "layer") + "s" * (choices.layers != 1)
-    parts = [choices.flow, f"{choices.layers} {what} of {widths} {choices.activation}"]
-    if choices.degrees_of_freedom is not None:
-        parts.append(f"Student-t base from {choices.degrees_of_freedom:g} degrees of freedom")
-    return ", ".join([*parts, f"batches of {choices.batch_size}", f"weight decay {choices.weight_decay:g}"])
-
-
 def training_held(history: Any) -> dict[str, Any]:
     """How a fit went; epochs count from 1, and likelihoods are nats a row."""
     best = history.best_epoch if history.validation else None

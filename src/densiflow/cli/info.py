@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from densiflow.cli import table_told
-from densiflow.cli.fitted import choices_told, columns_held, columns_told, training_held
+from densiflow.cli.fitted import columns_held, columns_told, training_held
 from densiflow.cli.options import AsJson
 from densiflow.cli.shown import show_json
 from densiflow.cli.tables import is_table
@@ -55,7 +55,7 @@ def _density(density: Any) -> Iterator[tuple[str, str]]:
     yield from (("column", text) for text in _columns(density.encoder_))
     if density.context_encoder_ is not None:
         yield from (("context", text) for text in _columns(density.context_encoder_))
-    yield "chosen", choices_told(density.choices_)
+    yield "chosen", str(density.choices_)
     yield from _flow(density.flow_)
     for history in density.histories_:
         yield from _training(history)

@@ -9,7 +9,10 @@ class Choices:
     """The settings of a flow, of its base and of its training.
 
     ``degrees_of_freedom`` are those that a Student-t base starts with; None is the recipe's own base. ``flow`` is the
-    recipe, or "mixed": rows of states and numbers, one after the other.
+    recipe, or "mixed": rows of states and numbers, one after the other; "given" for a `Flow` of the user's.
+
+    >>> print(choose(rows=5000, columns=6))
+    maf, 10 layers of 128 x 128 tanh, Student-t base from 10 degrees of freedom, batches of 128, weight decay 0.3
     """
 
     degrees_of_freedom: float | None
@@ -19,6 +22,17 @@ class Choices:
     batch_size: int
     weight_decay: float
     flow: str = "maf"
+
+    def __str__(self) -> str:
+        """All of them in one line."""
+        parts = [self.flow]
+        if self.flow != "given":
+            widths = " x ".join(map(str, self.hidden)) or "no hidden layer"
+            what = ("residual block" if self.flow == "mixed" else "layer") + "s" * (self.layers != 1)
+            parts.append(f"{self.layers} {what} of {widths} {self.activation}")
+        if self.degrees_of_freedom is not None:
+            parts.append(f"Student-t base from {self.degrees_of_freedom:g} degrees of freedom")
+        return ", ".join([*parts, f"batches of {self.batch_size}", f"weight decay {self.weight_decay:g}"])
 
     def overruled(self, **given: Any) -> "Choices":
         """The same choices, except where something was given (is not None)."""

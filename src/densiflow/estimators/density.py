@@ -1,5 +1,6 @@
 """The density of a table, as a scikit-learn estimator."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
@@ -31,6 +32,7 @@ from densiflow.table.encode import Encoder
 from densiflow.training.fit import generator
 from densiflow.training.fit_ensemble import fit_one_or_several
 from densiflow.training.options import Options
+from densiflow.training.progress import is_shown
 from densiflow.training.rows import Rows, checked_fraction, checked_weight, split
 
 Floats = NDArray[np.float64]
@@ -149,6 +151,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         options = Options(
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose
         )
+        if is_shown(self.verbose):
+            print(f"fitting {len(train)} rows of {schema.width} columns: {choices}", file=sys.stderr, flush=True)
         with self._precision(dtype_to_fit(self)):
             keys = [flow_key] if self.ensemble == 1 else jax.random.split(flow_key, self.ensemble)
             flows = [unfitted(self, key, encoder, given.width_of(context_encoder), choices) for key in keys]

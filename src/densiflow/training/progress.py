@@ -20,6 +20,11 @@ class Words(NamedTuple):
     validation: str = "held-out"
 
 
+def is_shown(verbose: bool | None) -> bool:
+    """Whether progress is shown: None shows it on a terminal."""
+    return sys.stderr.isatty() if verbose is None else verbose
+
+
 class Progress:
     """A line on stderr that follows training, on a terminal one that renews itself, elsewhere one now and then.
 
@@ -29,7 +34,7 @@ class Progress:
     def __init__(
         self, verbose: bool | None, end: int | None, patience: int | None = None, words: Words | None = None
     ) -> None:
-        self.shown = sys.stderr.isatty() if verbose is None else verbose
+        self.shown = is_shown(verbose)
         self.end, self.patience = end, patience
         self.words = Words() if words is None else words
         self.started = time.monotonic()
