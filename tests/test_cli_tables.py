@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from densiflow import FlowDensity, load
+from densiflow import FlowDensity, judge, load
 from densiflow.cli import main
 from densiflow.cli.shown import show_table
 from densiflow.judge.seen import columns_seen
@@ -258,6 +258,14 @@ def test_sample_asks_for_complete_rows(folder, tmp_path, monkeypatch):
 def test_judging_names_the_columns_wherever_an_identifier_stands(folder, dropped):
     homes = read_file(folder / "homes.parquet").drop_columns(["agent", *dropped])
     assert [cells.name for cells in columns_seen(load(folder / "homes"), homes)] == MODELLED
+
+
+def test_a_report_needs_no_identifier(folder):
+    homes = read_file(folder / "homes.parquet")
+    model, agent, whole = load(folder / "homes"), homes.select(["agent"]), homes.drop_columns(["agent"])
+    found = judge.likelihood(model, whole.drop_columns(["id"]), context=agent)
+    assert str(found) == str(judge.likelihood(model, whole, context=agent))
+    assert len(found.baselines) == 3
 
 
 def test_outliers_are_the_worst_rows_and_say_why(folder, tmp_path, capsys):

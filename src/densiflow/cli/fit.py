@@ -55,6 +55,10 @@ def fit(
             "--ensemble", help="Flows to fit; their mean density is the model's.", metavar="N", parser=whole_number(1)
         ),
     ] = 1,
+    bootstrap: Annotated[
+        bool,
+        typer.Option("--bootstrap", help="Give each flow of an ensemble rows drawn anew, so that they tell its error."),
+    ] = False,
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
@@ -75,6 +79,7 @@ def fit(
         flow=flow,
         columns=None if schema is None else _kinds(schema, rows.column_names, modelled),
         ensemble=ensemble,
+        bootstrap=bootstrap,
         max_epochs=max_epochs,
         random_state=seed,
         verbose=False if quiet else None,

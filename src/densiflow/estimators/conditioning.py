@@ -34,9 +34,7 @@ Booleans = NDArray[np.bool_]
 
 DRAWS = 256  # of a row whose density is not exact
 ROWS = 2**15  # draws under way at once
-FEWEST_THAT_COUNT = (
-    8.0  # draws of a row, by their weights, below which neither its density nor its error can be trusted
-)
+FEWEST_THAT_COUNT = 8.0  # draws of a row, by their weights; with fewer neither density nor error can be trusted
 IMPOSSIBLE = -1e30  # the logarithm of a weight that is zero
 
 

@@ -19,7 +19,6 @@ from densiflow.estimators import conditioning, given, mixed_rows, parts, saved
 from densiflow.estimators.conditioning import DRAWS
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import Fitted, check_fitted
-from densiflow.estimators.matching import matching
 from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState, key_of
 from densiflow.estimators.some_columns import Conditional, Marginal
@@ -27,6 +26,7 @@ from densiflow.estimators.unfitted import choices_for, detects, dtype_to_fit, ki
 from densiflow.flow import Flow
 from densiflow.rows import batch
 from densiflow.table import frames
+from densiflow.table.as_fitted import as_fitted
 from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
 from densiflow.training.fit import generator
@@ -304,7 +304,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _rows(self, X: Any, context: Any, *, mixed: bool = False) -> tuple[Floats, Floats | None]:
         """The cells of a table and its context as the flow takes it; with ``mixed`` cells may be missing."""
         check_fitted(self)
-        matrix = matching(self.encoder_, X, "the table", mixed=mixed or mixed_rows.is_mixed(self.flow_))
+        matrix = as_fitted(self.encoder_, X, "the table", mixed=mixed or mixed_rows.is_mixed(self.flow_))
         return matrix, self._encoded_context(context, len(matrix))
 
     def _encoded_context(self, context: Any, rows: int | None = None) -> Floats | None:

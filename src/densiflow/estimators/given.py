@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densiflow.errors import ContextError, TableError
-from densiflow.estimators.matching import matching
 from densiflow.table import frames
+from densiflow.table.as_fitted import as_fitted
 from densiflow.table.encode import Encoder
 from densiflow.table.refusals import refuse_missing
 
@@ -36,7 +36,7 @@ def encoded(encoder: Encoder | None, context: Any, rows: int | None = None) -> F
     if context is None:
         raise ContextError(f"this model needs a context, {_wanted(encoder)}, and none was given")
     try:
-        matrix = matching(encoder, context, "the context", mixed=True)
+        matrix = as_fitted(encoder, context, "the context", mixed=True)
     except ValueError as error:
         raise ContextError(str(error)) from None
     if rows is not None and len(matrix) not in (1, rows):

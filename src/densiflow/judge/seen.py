@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from densiflow.judge.abilities import names_of
 from densiflow.judge.columns import Cells, Meaning, columns_of
-from densiflow.table import Schema, frames
+from densiflow.table import Schema
+from densiflow.table.as_fitted import as_fitted
 from densiflow.table.sample import family_of
 
 Floats = NDArray[Any]
@@ -25,10 +26,7 @@ def columns_seen(model: Any, table: Any) -> list[Cells]:
         return columns_of(table)
     kept = kept_columns(model)
     schema: Schema = encoder.schema
-    names = names_of(model, schema.width)
-    if len(kept) < schema.width and _width(table) == len(kept):  # samples have no identifiers
-        schema, names, kept = schema.only(kept), [names[i] for i in kept], list(range(len(kept)))
-    return _columns(schema, frames.matching(schema, table, mixed=True), kept, names)
+    return _columns(schema, as_fitted(encoder, table, "the table", mixed=True), kept, names_of(model, schema.width))
 
 
 def context_seen(model: Any, context: Any) -> list[Cells]:
@@ -39,8 +37,7 @@ def context_seen(model: Any, context: Any) -> list[Cells]:
     if encoder is None:
         return columns_of(context)
     names = [f"context {key}" for key in encoder.schema.keys]
-    matrix = frames.matching(encoder.schema, context, "the context", mixed=True)
-    return _columns(encoder.schema, matrix, list(range(encoder.schema.width)), names)
+    return _columns(encoder.schema, as_fitted(encoder, context, "the context", mixed=True), encoder.kept, names)
 
 
 def kept_columns(model: Any) -> list[int]:
@@ -75,7 +72,3 @@ def _meaning(schema: Schema, column: int) -> Meaning:
         return "label"
     meanings: dict[str | None, Meaning] = {"boolean": "label", "instant": "date", "time of day": "time"}
     return meanings.get(family_of(schema, column), "number")
-
-
-def _width(table: Any) -> int:
-    return int(np.shape(table)[1]) if not hasattr(table, "shape") else int(table.shape[1])

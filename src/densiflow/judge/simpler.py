@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self, final
 import numpy as np
 from numpy.typing import NDArray
 
-from densiflow.table import frames
+from densiflow.table.as_fitted import as_fitted
 
 Floats = NDArray[Any]
 
@@ -51,7 +51,7 @@ class Encoded:
     @classmethod
     def through(cls, encoder: Any, X: Any) -> Self:
         """A table's rows through an encoder."""
-        x, log_volume = encoder.encode(frames.matching(encoder.schema, X, mixed=True))
+        x, log_volume = encoder.encode(as_fitted(encoder, X, "the table", mixed=True))
         variables = getattr(encoder, "variables", None)
         if variables is None:  # every column is a real number that is always there
             return cls._of_values(x, log_volume)

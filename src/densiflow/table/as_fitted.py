@@ -11,7 +11,7 @@ from densiflow.table.encode import Encoder
 Floats = NDArray[np.float64]
 
 
-def matching(encoder: Encoder, table: Any, what: str, *, mixed: bool) -> Floats:
+def as_fitted(encoder: Encoder, table: Any, what: str, *, mixed: bool) -> Floats:
     """The cells of a table (n, d) that has the columns fitted on; as `frames.matching`, with its errors.
 
     Columns left out in fitting say nothing: nobody reads them, and they may be missing. They are NaN.
