@@ -24,7 +24,7 @@ QUICK = {"layers": 1, "hidden": (32,), "max_epochs": 60, "random_state": 0, "ver
 
 
 @pytest.fixture(scope="module")
-def base():
+def made():
     """A base of random weights: sizes 3, 2, a number there in state 0 of the second, a cell, a number, 4."""
     with jax.enable_x64(True):
         key = jax.random.key(0)
@@ -36,7 +36,14 @@ def base():
             for i, leaf in enumerate(jax.tree.leaves(base.network))
         ]
         network = jax.tree.unflatten(jax.tree.structure(base.network), moved)
-        yield eqx.tree_at(lambda base: base.network, base, network)
+        return eqx.tree_at(lambda base: base.network, base, network)
+
+
+@pytest.fixture
+def base(made):
+    """The same, in float64 while a test has it."""
+    with jax.enable_x64(True):
+        yield made
 
 
 @pytest.mark.parametrize(("variable", "size"), [(0, 3), (1, 2), (5, 4)])
