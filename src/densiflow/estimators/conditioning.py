@@ -150,7 +150,7 @@ def _somewhere(encoder: Encoder) -> Floats:
 
 def _is_exact(model: Model, variables: Booleans) -> Booleans:
     """(n,): rows whose known variables (n, V) have an exact density: all of them, or the first of a mixed row."""
-    return _first_are_known(variables) if mixed_rows.is_mixed(model) else np.all(variables, axis=1, keepdims=True)[:, 0]
+    return _first_are_known(variables) if mixed_rows.is_mixed(model) else np.asarray(variables.all(axis=1))
 
 
 def _first_are_known(variables: Booleans) -> Booleans:
