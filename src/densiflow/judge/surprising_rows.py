@@ -23,13 +23,14 @@ TYPICAL = 500  # rows whose medians say what is usual, at most: a row can cost m
 class SurprisingRow:
     """One row: its place in the table (from 0), its log density, its cells, and the columns to blame.
 
-    ``blamed`` pairs column names with how many nats the column lies below that column's median, largest first; empty
-    where the model can't say.
+    ``parts`` has each column's log probability given those before it, and ``blamed`` pairs column names with how many
+    nats the column lies below that column's median, largest first; both are empty where the model can't say.
     """
 
     place: int
     nats: float
     cells: dict[str, str]
+    parts: dict[str, float]
     blamed: tuple[tuple[str, float], ...]
 
     def __str__(self) -> str:
@@ -49,19 +50,23 @@ def surprising_rows(model: Any, X: Any, *, context: Any = None, most: int = 10) 
     check_count("most", most, 1)
     nats = np.asarray(model.score_samples(X, **given(context)), np.float64)
     order = np.argsort(nats, kind="stable")[:most]
-    below = _below_usual(model, X, context, order)
     columns = columns_seen(model, take(X, order))
     names = [cells.name for cells in columns]
+    scores = _scores(model, X, context, order)
     found = []
     for k, place in enumerate(order):
         cells = {column.name: column.shown(float(column.values[k])) for column in columns}
-        blamed = () if below is None else _blamed(below[k], names)
-        found.append(SurprisingRow(int(place), float(nats[place]), cells, blamed))
+        parts: dict[str, float] = {}
+        blamed: tuple[tuple[str, float], ...] = ()
+        if scores is not None:
+            own, usual = scores
+            parts, blamed = dict(zip(names, own[k].tolist(), strict=True)), _blamed(usual - own[k], names)
+        found.append(SurprisingRow(int(place), float(nats[place]), cells, parts, blamed))
     return found
 
 
-def _below_usual(model: Any, X: Any, context: Any, places: NDArray[np.integer]) -> Floats | None:
-    """(places, columns): how many nats each cell lies below its column's median; None where the model can't say."""
+def _scores(model: Any, X: Any, context: Any, places: NDArray[np.integer]) -> tuple[Floats, Floats] | None:
+    """Column scores of rows (places, columns) and their medians (columns,); None where the model can't say."""
     n = height(X)
     rows = np.concatenate([places, np.linspace(0, n - 1, min(n, TYPICAL)).round().astype(int)])
     given = context if context is None or height(context) == 1 else take(context, rows)
@@ -69,7 +74,7 @@ def _below_usual(model: Any, X: Any, context: Any, places: NDArray[np.integer]) 
         scores = kept_of(model, column_scores(model, take(X, rows), context=given))
     except ArgumentError:
         return None
-    return np.asarray(np.median(scores[len(places) :], axis=0) - scores[: len(places)])
+    return scores[: len(places)], np.median(scores[len(places) :], axis=0)
 
 
 def _blamed(below: Floats, names: list[str]) -> tuple[tuple[str, float], ...]:
