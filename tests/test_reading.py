@@ -70,6 +70,51 @@ def test_decimals_may_follow_a_comma(tmp_path):
         assert reads(tmp_path, "1,5;2,5\n3,5;4,5\n") == {"x0": [1.5, 3.5], "x1": [2.5, 4.5]}
 
 
+SPACED = {"x": [1.5, -10.25, None], "mass": [300, 4, 5], "name": ["a", "b", "c"]}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "   \n"])
+@pytest.mark.parametrize("indent", ["", "  "])
+def test_runs_of_spaces_part_columns_of_numbers(tmp_path, indent, end):
+    lines = ["x       mass  name", "  1.5   300  a", "-10.25    4 \tb", "", "nan        5    c"]
+    text = "".join(indent + line + end for line in lines)
+    assert reads(tmp_path, text, "rows.txt") == SPACED
+    with pytest.warns(DensiflowWarning, match=r"rows\.txt names no columns.*x0 to x2"):
+        found = reads(tmp_path, text.partition("name")[2].strip("\r\n"), "rows.txt")
+    assert list(found.values()) == list(SPACED.values())
+
+
+def test_decimals_may_follow_a_comma_between_spaces(tmp_path):
+    assert reads(tmp_path, "a   b\n1,5 3\n-2,25 4\n") == {"a": [1.5, -2.25], "b": [3, 4]}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("text\nthe 3 of us\nall 4 of us\n", {"text": ["the 3 of us", "all 4 of us"]}),
+        ("one word\ntwo words\n10 words\n", {"one word": ["two words", "10 words"]}),
+        ("sum paid\n1 000\n12 345\n999\n", {"sum paid": ["1 000", "12 345", "999"]}),
+        ("at\n2020-01-31 10:00:00\n2020-02-29 11:30:00\n", None),
+        ("a b,c\n1 2,3\n", {"a b": ["1 2"], "c": [3]}),
+        ("a, b\n1, 2\n3, 4\n", {"a": [1, 3], " b": [2, 4]}),
+        ("sum;of\n1 000;2 000\n3 000;4 000\n", {"sum": ["1 000", "3 000"], "of": ["2 000", "4 000"]}),
+        ("x\n1.5 \n 2.5\n", None),
+    ],
+)
+def test_spaces_in_text_do_not_part_it(tmp_path, text, expected):
+    found = reads(tmp_path, text)
+    assert len(found) == len(expected or ["one"])
+    assert expected is None or found == expected
+
+
+def test_a_line_of_more_cells_between_spaces_is_named_where_it_is_far_down(tmp_path):
+    text = "a  b\n" + "1   2\n" * 600 + "3  4  5\n"
+    with pytest.raises(TableError, match=r"rows\.csv.*Expected 2 columns, got 3 .* line 602,.*'3 4 5'"):
+        reads(tmp_path, text)
+    with pytest.warns(DensiflowWarning, match=r"rows\.csv .* 1 of 2 cells .*'3'"):
+        assert len(reads(tmp_path, "a  b\n" + "1   2\n" * 600 + "  3")["a"]) == 600
+
+
 @pytest.mark.parametrize("text", ["1.5,2,g\n3.5,?,h\n", "4,7\n5,8\n", "p,x\ne,x\np,y\n", "-1e3,nan\n2,3\n"])
 def test_a_file_without_names_gets_them_and_says_so(tmp_path, text):
     rows = [line.split(",") for line in text.splitlines()]

@@ -2,6 +2,8 @@
 
 - The separator is the comma, semicolon, tab or bar that parts the lines into as many cells as the first; between
   several, the one that leaves most numbers. Decimals may follow a comma where that is not the separator.
+- Runs of spaces part cells where they part every line into as many as the first, and most below it are numbers: text
+  is not taken for a table of words.
 - The first line holds the names, unless it holds numbers just as the lines below it do (`has_names`); then the columns
   are x0, x1, ... and a `DensiflowWarning` says so.
 - In a column that otherwise holds numbers, dates or booleans, an empty cell and the marks of `numerals.MISSING` are
@@ -14,6 +16,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from densiflow.errors import DensiflowWarning, TableError
@@ -24,9 +27,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 SEPARATORS = (",", ";", "\t", "|")
+SPACES = " "  # a run of spaces, and tabs among them, as one separator
 BYTES_LOOKED_AT = 2**20
 LINES_LOOKED_AT = 500
 AGREE = 0.5  # the share of the lines that a separator must part into as many cells as the first
+NUMBERS = 0.5  # the share of the cells that must be numbers for spaces to part them
 
 Rows = list[list[str]]
 
@@ -57,6 +62,7 @@ def read_separated(data: "pyarrow.Buffer", name: str) -> "pyarrow.Table":
             DensiflowWarning,
             stacklevel=2,
         )
+    data = _with_single_spaces(data) if dialect.separator == SPACES else data
     data = _without_cut_line(data, dialect, name)
     table = _parsed(data, dialect, name, null_values=[*MISSING, *(f" {mark}" for mark in MISSING)])
     return _with_blanks_missing(table, data, dialect, name)
@@ -69,6 +75,8 @@ def dialect_of(text: str) -> Dialect:
     Dialect(separator=';', decimal=',', has_names=True, width=2)
     >>> dialect_of("1.5,2\n3.5,?\n")
     Dialect(separator=',', decimal='.', has_names=False, width=2)
+    >>> dialect_of(" x     y\n 1.5  -2\n10     3\n")
+    Dialect(separator=' ', decimal='.', has_names=True, width=2)
     """
     separator = _separator(text)
     rows = _rows(text, separator)
@@ -108,17 +116,31 @@ def _separator(text: str) -> str:
         rows = _rows(text, separator)
         width = len(rows[0]) if rows else 1
         agree = sum(len(row) == width for row in rows) / max(len(rows), 1)
-        if width == 1 or agree < AGREE:
+        if width == 1 or agree < AGREE or (separator == SPACES and not _are_parted_by_spaces(rows)):
             return (0.0, 0.0, 0)
         cells = [cell for row in rows for cell in row]
         mark = "." if separator == "," else ".,"
         return agree, sum(is_number(cell, mark) for cell in cells) / len(cells), width
 
-    return max(SEPARATORS, key=merit)
+    return max((*SEPARATORS, SPACES), key=merit)
+
+
+def _are_parted_by_spaces(rows: Rows) -> bool:
+    """Whether all lines have as many cells, no other separator is in any, and most below the first line are numbers.
+
+    Sentences, and numbers in groups of three digits, have not always as many words.
+    """
+    cells, below = ([cell for row in part for cell in row] for part in (rows, rows[1:]))
+    is_other = [any(mark in cell for mark in '";|') or ("," in cell and not is_number(cell, ",")) for cell in cells]
+    numbers = sum(is_number(cell, ".,") or is_missing(cell) for cell in below)
+    return len({len(row) for row in rows}) == 1 and not any(is_other) and numbers > NUMBERS * len(below)
 
 
 def _rows(text: str, separator: str) -> Rows:
     """The cells of the first lines that are not blank."""
+    if separator == SPACES:
+        lines = (line.split() for line in io.StringIO(text))
+        return list(islice(filter(None, lines), LINES_LOOKED_AT))
     rows: Rows = []
     try:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
@@ -140,6 +162,14 @@ def _holds_numbers(cells: Sequence[str], decimal: str) -> bool:
 def _are_fractions(cells: Sequence[str]) -> bool:
     present = [cell for cell in cells if not is_missing(cell)]
     return sum(not cell.strip().lstrip("+-").isdigit() for cell in present) > len(present) / 2
+
+
+def _with_single_spaces(data: "pyarrow.Buffer") -> "pyarrow.Buffer":
+    """The text with one space between cells, and none before the first or after the last."""
+    from pyarrow import py_buffer
+
+    lines = io.BytesIO(data.to_pybytes())
+    return py_buffer(b"".join(b" ".join(line.split()) + b"\n" * line.endswith(b"\n") for line in lines))
 
 
 def _without_cut_line(data: "pyarrow.Buffer", dialect: Dialect, name: str) -> "pyarrow.Buffer":
