@@ -49,6 +49,10 @@ class NewerFormatError(ModelFileError):
     """A model file was written by a later densiflow."""
 
 
+class CheckpointError(DensiflowError, ValueError):
+    """A training can't go on from a file: it is of another fit, or damaged."""
+
+
 class UnregisteredClassError(ModelFileError):
     """A class is not one that model files know."""
 

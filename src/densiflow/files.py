@@ -80,10 +80,15 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def to_bytes(thing: Any) -> bytes:
     """The model file's bytes."""
+    return packed(_described(thing))
+
+
+def packed(value: Any) -> bytes:
+    """The bytes of a file that holds registered classes, arrays and plain values, in tuples and mappings."""
     from safetensors.numpy import save as pack
 
     tensors: Tensors = {}
-    tree = _encode(_described(thing), "", tensors)
+    tree = _encode(value, "", tensors)
     header: dict[str, Any] = {
         "format": FORMAT,
         "versions": {name: version(name) for name in ("densiflow", "equinox", "jax")},
@@ -95,9 +100,7 @@ def to_bytes(thing: Any) -> bytes:
 
 def from_bytes(data: bytes, name: str = "the file") -> Any:
     """What the bytes of a model file hold; `name` is for errors."""
-    tensors, header = _unpack(data, name)
-    if header.pop("checksum", None) != _checksum(header, tensors):
-        raise ModelFileError(f"{name} is damaged: what it holds does not match its checksum")
+    tensors, header = _sound(data, name)
     wide = any(tensor.dtype == np.float64 for tensor in tensors.values())
     try:
         with jax.enable_x64(True) if wide else nullcontext():
@@ -114,6 +117,23 @@ def from_bytes(data: bytes, name: str = "the file") -> Any:
         except PrecisionError as error:
             raise PrecisionError(f"{name} holds a float64 flow; {error}") from None
     return thing
+
+
+def unpacked(data: bytes, name: str) -> Any:
+    """Undo `packed` where no class is in it; arrays are numpy's, lists are tuples.
+
+    Raises `ModelFileError` for bytes that are truncated, damaged or something else.
+    """
+    tensors, header = _sound(data, name)
+    return _decode(header["tree"], tensors)
+
+
+def _sound(data: bytes, name: str) -> tuple[Tensors, dict[str, Any]]:
+    """The tensors and the header, which match their checksum."""
+    tensors, header = _unpack(data, name)
+    if header.pop("checksum", None) != _checksum(header, tensors):
+        raise ModelFileError(f"{name} is damaged: what it holds does not match its checksum")
+    return tensors, header
 
 
 def _unpack(data: bytes, name: str) -> tuple[Tensors, dict[str, Any]]:
@@ -175,6 +195,8 @@ def _restored(described: Any) -> Any:
     if isinstance(described, dict):
         from densiflow import estimators
 
+        if "checkpoint" in described:
+            raise ModelFileError("holds no model, but a training that was interrupted; fit again to go on with it")
         if described["estimator"] not in estimators.__all__:
             raise ModelFileError(f"holds an estimator unknown here: {described['estimator']!r}")
         return getattr(estimators, described["estimator"])._from_state(described["state"])

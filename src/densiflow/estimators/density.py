@@ -15,7 +15,7 @@ from densiflow import precision
 from densiflow.arguments import check_count
 from densiflow.ensemble import Ensemble
 from densiflow.errors import ArgumentError, ShapeError
-from densiflow.estimators import conditioning, given, mixed_rows, parts, saved
+from densiflow.estimators import checkpoints, conditioning, given, mixed_rows, parts, saved
 from densiflow.estimators.conditioning import DRAWS
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import Fitted, check_fitted
@@ -29,7 +29,7 @@ from densiflow.table import frames
 from densiflow.table.as_fitted import as_fitted
 from densiflow.table.batches import shares
 from densiflow.table.encode import Encoder
-from densiflow.training.fit import generator
+from densiflow.training.fit import Checkpointed, generator
 from densiflow.training.fit_ensemble import fit_one_or_several
 from densiflow.training.options import Options
 from densiflow.training.progress import is_shown
@@ -124,10 +124,20 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, context: Any = None, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        context: Any = None,
+        sample_weight: ArrayLike | None = None,
+        checkpoint: Checkpointed = None,
+    ) -> Self:
         """Fit the density of the rows of `X`, or of `X` given `context` with as many rows; `y` is ignored.
 
-        Statistics come from the training rows alone. Ctrl-C keeps the best so far.
+        Statistics come from the training rows alone. Ctrl-C keeps the best so far. With a `checkpoint`, a path or a
+        `training.Checkpoint`, a fit that was interrupted is gone on with by the same call, to the same result; where no
+        int seeds it, with the seed of the interrupted one. Raises `CheckpointError` for the checkpoint of another fit.
         """
         check_count("ensemble", self.ensemble, 1)
         if self.bootstrap and self.ensemble == 1:
@@ -138,7 +148,9 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         detect = mixed and detects(schema, self.columns)
         frames.check_fit(schema, matrix, weight, mixed=detect)
         context_schema, context_matrix = given.read(context, len(matrix))
-        rng_key, flow_key = jax.random.split(key_of(self.random_state))
+        tables = {"table": (schema, matrix), "context": (context_schema, context_matrix), "sample_weight": (weight,)}
+        key, keeper = checkpoints.begun(self, checkpoint, tables)
+        rng_key, flow_key = jax.random.split(key)
         rng = generator(rng_key)
         validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
         train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
@@ -158,7 +170,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             flows = [unfitted(self, key, encoder, given.width_of(context_encoder), choices) for key in keys]
             held = None if held is None else _possible(_encoded(held, encoder, context_encoder))
             seen = _encoded(train, encoder, context_encoder)
-            fitted, histories = fit_one_or_several(flows, rng, seen, held, options, bootstrap=self.bootstrap)
+            fitted, histories = fit_one_or_several(flows, rng, seen, held, options, keeper, bootstrap=self.bootstrap)
         # only now, so that a fit that fails leaves the estimator as it was
         self.flow_, self.histories_, self.history_, self.choices_ = fitted, histories, histories[0], choices
         self.encoder_, self.context_encoder_ = encoder, context_encoder

@@ -1,6 +1,9 @@
 """The course of one training: what it found, the rate of its next steps, when it stops."""
 
 import warnings
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +88,22 @@ class Course:
         if self.waiting >= max(1, patience // 3):
             self.schedule.cut()
             self.waiting = 0
+
+    def to_state(self) -> dict[str, Any]:
+        """Everything that a course is between two epochs, as plain values."""
+        return {
+            "history": asdict(self.history),
+            "factor": self.schedule.factor,
+            "step": self.schedule.step,
+            "best_score": self.best_score,
+            "waiting": self.waiting,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from where a course of the same learning rate was, to an end of its own."""
+        self.history = History.of(state["history"])
+        self.schedule.factor, self.schedule.step = state["factor"], state["step"]
+        self.best_score, self.waiting = state["best_score"], state["waiting"]
 
     @property
     def found_nothing(self) -> bool:

@@ -16,6 +16,7 @@ from densiflow.training import interrupts, members, program
 from densiflow.training.course import Course
 from densiflow.training.held_out import HeldOut
 from densiflow.training.history import History
+from densiflow.training.keeper import Keeper
 from densiflow.training.likelihood import found, laid_out, nothing_found
 from densiflow.training.options import Options
 from densiflow.training.progress import Progress
@@ -59,13 +60,16 @@ class EnsembleRun:
         self.courses = [Course(options.learning_rate, last_step) for _ in flows]
         self.decay = np.asarray(options.weight_decay, self.flow.dtype)
 
-    def train(self, progress: Progress) -> None:
+    def train(self, progress: Progress, keeper: Keeper) -> None:
         """Run epochs until every member has stopped, or Ctrl-C."""
         with progress:
             try:
                 while not all(course.history.stopped for course in self.courses):
                     self._epoch(progress)
+                    keeper.epoch_ended(self)
+                keeper.ended()
             except KeyboardInterrupt:
+                keeper.interrupted()
                 self._interrupted()
 
     def _epoch(self, progress: Progress) -> None:

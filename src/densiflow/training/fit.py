@@ -1,6 +1,8 @@
 """Maximum likelihood: what a user calls."""
 
+import os
 import warnings
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -15,13 +17,17 @@ from densiflow.bijections.base import context_for
 from densiflow.errors import ArgumentError, TrainingWarning
 from densiflow.flow import Flow
 from densiflow.rows import check_key
+from densiflow.training.checkpoint import Checkpoint
+from densiflow.training.fingerprint import Told, digest
 from densiflow.training.history import History
+from densiflow.training.keeper import FileKeeper, Keeper
 from densiflow.training.likelihood import LikelihoodRun
 from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 from densiflow.training.rows import Rows, checked, checked_fraction, split
 
 Validation = float | tuple[Any, ...]
+Checkpointed = str | os.PathLike[str] | Checkpoint | None
 INITIALISING = 4096  # rows that set what is set from data
 
 
@@ -39,6 +45,7 @@ def fit(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     verbose: bool | None = None,
+    checkpoint: Checkpointed = None,
 ) -> tuple[Flow, History]:
     r"""Fit a flow to rows by maximum likelihood, with Adam.
 
@@ -65,12 +72,15 @@ def fit(
         learning_rate: the peak of the schedule.
         weight_decay: what each weight loses in a step, as a share of the learning rate.
         verbose: show progress on stderr; None shows it on a terminal.
+        checkpoint: a path, or a `Checkpoint`: a file to keep the training in while it is under way, and to go on from
+            where a training was interrupted, with the result of one that was not, to the bit.
 
     Returns:
         The fitted flow and its `History`.
 
     Raises `ShapeError`, `ContextError`, `WeightError` or `TableError` for rows that can't be used, `ArgumentError`
-    for options that can't, `TrainingError` if no finite log-likelihood was found.
+    for options that can't, `TrainingError` if no finite log-likelihood was found, `CheckpointError` for a checkpoint of
+    another fit.
 
     Source: Kingma & Ba 2015, "Adam"; early stopping as in Papamakarios et al. 2017, section 4.1.
 
@@ -84,7 +94,37 @@ def fit(
     options = Options(max_epochs, patience, batch_size, learning_rate, weight_decay, verbose)
     rng = generator(key)
     train, held = divided(flow, rng, x, context, sample_weight, validation)
-    return fit_rows(flow, rng, train, held, options)
+    keeper = keeper_of(checkpoint, lambda: told(flow, key, x, context, sample_weight, validation, options))
+    return fit_rows(flow, rng, train, held, options, keeper)
+
+
+def keeper_of(checkpoint: Checkpointed, told: Callable[[], Told]) -> Keeper:
+    """What keeps a training that is told this, which is asked only where there is a checkpoint."""
+    if checkpoint is None:
+        return Keeper()
+    keeper = FileKeeper(Checkpoint.of(checkpoint))
+    keeper.tell(told())
+    return keeper
+
+
+def told(
+    flows: Flow | Sequence[Flow],
+    key: Array,
+    x: ArrayLike,
+    context: ArrayLike | None,
+    sample_weight: ArrayLike | None,
+    validation: Validation,
+    options: Options,
+) -> Told:
+    """What makes a fit the fit that it is; where it ends does not."""
+    rows = {"x": x, "context": context, "sample_weight": sample_weight}
+    return {
+        "flow": digest(flows),
+        "key": digest(jax.random.key_data(key)),
+        **{name: None if part is None else digest(np.asarray(part)) for name, part in rows.items()},
+        "validation": digest(*validation) if isinstance(validation, tuple) else float(validation),
+        **options.of_steps,
+    }
 
 
 def generator(key: Array) -> np.random.Generator:
@@ -111,11 +151,13 @@ def divided(
 
 
 def fit_rows(
-    flow: Flow, rng: np.random.Generator, train: Rows, held: Rows | None, options: Options
+    flow: Flow, rng: np.random.Generator, train: Rows, held: Rows | None, options: Options, keeper: Keeper
 ) -> tuple[Flow, History]:
     """Fit to rows that are checked and split already, with the log_volume of their encoding counted in the history."""
     run = LikelihoodRun(prepared(flow, rng, train, held, options), train, held, rng, options)
-    run.train(Progress(options.verbose, options.max_epochs, None if held is None else options.patience))
+    progress = Progress(options.verbose, options.max_epochs, None if held is None else options.patience)
+    keeper.restore(run, options, progress)
+    run.train(progress, keeper)
     return run.result()
 
 

@@ -11,8 +11,9 @@ from densiflow.ensemble import Ensemble, check_alike
 from densiflow.flow import Flow
 from densiflow.rows import check_key
 from densiflow.training.ensemble_run import EnsembleRun
-from densiflow.training.fit import Validation, divided, fit_rows, generator, prepared
+from densiflow.training.fit import Checkpointed, Validation, divided, fit_rows, generator, keeper_of, prepared, told
 from densiflow.training.history import History
+from densiflow.training.keeper import Keeper
 from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 from densiflow.training.rows import Rows
@@ -32,6 +33,7 @@ def fit_ensemble(
     learning_rate: float = 1e-3,
     weight_decay: float = 0.0,
     verbose: bool | None = None,
+    checkpoint: Checkpointed = None,
 ) -> tuple[Ensemble, list[History]]:
     r"""Fit several flows of one structure to rows, each as `fit` would, in one compiled program.
 
@@ -53,6 +55,7 @@ def fit_ensemble(
         learning_rate: the peak of the schedule.
         weight_decay: what each weight loses in a step, as a share of the learning rate.
         verbose: show progress on stderr, means over the members; None shows it on a terminal.
+        checkpoint: as in `fit`; members that have stopped stay as they are.
 
     Returns:
         The `Ensemble` of the fitted flows, and the `History` of each.
@@ -77,7 +80,8 @@ def fit_ensemble(
     parts = [divided(flows[0], rng, x, context, sample_weight, validation) for rng in rngs]
     trains = [train for train, _ in parts]
     helds = [held for _, held in parts if held is not None]
-    return fit_members(flows, rngs, trains, helds or None, options)
+    keeper = keeper_of(checkpoint, lambda: told(flows, key, x, context, sample_weight, validation, options))
+    return fit_members(flows, rngs, trains, helds or None, options, keeper)
 
 
 def fit_members(
@@ -86,12 +90,15 @@ def fit_members(
     trains: Sequence[Rows],
     helds: Sequence[Rows] | None,
     options: Options,
+    keeper: Keeper,
 ) -> tuple[Ensemble, list[History]]:
     """Fit to rows that are checked and split already, those of each member as many."""
     held = None if helds is None else helds[0]
     flows = [prepared(flow, rng, train, held, options) for flow, rng, train in zip(flows, rngs, trains, strict=True)]
     run = EnsembleRun(flows, trains, helds, rngs, options)
-    run.train(Progress(options.verbose, options.max_epochs, None if helds is None else options.patience))
+    progress = Progress(options.verbose, options.max_epochs, None if helds is None else options.patience)
+    keeper.restore(run, options, progress)
+    run.train(progress, keeper)
     return run.result()
 
 
@@ -101,6 +108,7 @@ def fit_one_or_several(
     train: Rows,
     held: Rows | None,
     options: Options,
+    keeper: Keeper,
     *,
     bootstrap: bool = False,
 ) -> tuple[Flow | Ensemble, list[History]]:
@@ -109,11 +117,11 @@ def fit_one_or_several(
     With ``bootstrap`` each member of an ensemble has a resample of the rows.
     """
     if len(flows) == 1:
-        flow, history = fit_rows(flows[0], rng, train, held, options)
+        flow, history = fit_rows(flows[0], rng, train, held, options, keeper)
         return flow, [history]
     rngs = rng.spawn(len(flows))
     trains = [_resampled(train, member) if bootstrap else train for member in rngs]
-    return fit_members(flows, rngs, trains, None if held is None else [held] * len(flows), options)
+    return fit_members(flows, rngs, trains, None if held is None else [held] * len(flows), options, keeper)
 
 
 def _resampled(rows: Rows, rng: np.random.Generator) -> Rows:

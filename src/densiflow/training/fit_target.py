@@ -20,6 +20,7 @@ from densiflow.table.refusals import shown
 from densiflow.training import elbo
 from densiflow.training.elbo import LogTarget
 from densiflow.training.history import History
+from densiflow.training.keeper import Keeper
 from densiflow.training.options import check_rate
 from densiflow.training.progress import Progress, Words
 from densiflow.training.rows import check_finite
@@ -99,7 +100,7 @@ def fit_target(
     _check_target(log_target, flow, samples)
     flow = _prepared(flow, key, contexts)
     run = TargetRun(flow, key, log_target, contexts, samples, steps, learning_rate)
-    run.train(Progress(verbose, steps, words=WORDS))
+    run.train(Progress(verbose, steps, words=WORDS), Keeper())
     return run.result()
 
 

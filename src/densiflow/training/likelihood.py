@@ -23,7 +23,7 @@ class LikelihoodRun(Run):
     """The state of one fit to rows."""
 
     def __init__(self, flow: Flow, train: Rows, held: Rows | None, rng: np.random.Generator, options: Options) -> None:
-        self.rows, self.rng, self.options = train.astype(flow.dtype), rng, options
+        self.rows, self.rngs, self.options = train.astype(flow.dtype), [rng], options
         self.held = None if held is None else HeldOut(held, flow)
         self.batch_size, last_step = laid_out(len(train), options)
         super().__init__(flow, self.batch_size, options.learning_rate, last_step)
@@ -31,7 +31,7 @@ class LikelihoodRun(Run):
 
     def _epoch(self, progress: Progress) -> bool:
         before: Begun | None = None
-        for x, context, weight, count in batches(self.rows, self.batch_size, self.steps, self.rng):
+        for x, context, weight, count in batches(self.rows, self.batch_size, self.steps, self.rngs[0]):
             batch = {"x": x, "context": context, "weight": weight}
             run = partial(program.run, rest=self.rest, decay=self.decay, **batch)
             begun = self._begin(run, count), np.count_nonzero(weight[:count], axis=1)

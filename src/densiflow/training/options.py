@@ -21,6 +21,15 @@ class Options:
     weight_decay: float = 0.0
     verbose: bool | None = None
 
+    @property
+    def of_steps(self) -> dict[str, float]:
+        """Those that a step depends on, by name."""
+        return {
+            "batch_size": int(self.batch_size),
+            "learning_rate": float(self.learning_rate),
+            "weight_decay": float(self.weight_decay),
+        }
+
     def __post_init__(self) -> None:
         if self.max_epochs is None and self.patience is None:
             raise ArgumentError("max_epochs and patience are both None: training would never end; give one of them")

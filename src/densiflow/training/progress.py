@@ -37,7 +37,7 @@ class Progress:
         self.shown = is_shown(verbose)
         self.end, self.patience = end, patience
         self.words = Words() if words is None else words
-        self.started = time.monotonic()
+        self.started, self.first = time.monotonic(), 0.0
         self.printed = -math.inf
         self.status: Any = None
 
@@ -54,6 +54,10 @@ class Progress:
     ) -> None:
         if self.status is not None:
             self.status.stop()
+
+    def start_from(self, done: float) -> None:
+        """So many units were done before this training."""
+        self.first = done
 
     def update(self, history: History, done: float) -> None:
         """Show where training is; `done` counts units and parts of one."""
@@ -77,13 +81,13 @@ class Progress:
         return "training: " + ", ".join(parts) + " (Ctrl-C keeps the best so far)"
 
     def _time_left(self, history: History, done: float) -> str:
-        per_unit = (time.monotonic() - self.started) / max(done, 1e-9)
+        per_unit = (time.monotonic() - self.started) / max(done - self.first, 1e-9)
         bounds = []
         if self.end is not None:
             bounds.append(self.end - done)
         if self.patience is not None and history.best_epoch is not None:
             bounds.append(history.best_epoch + 1 + self.patience - done)
-        if not bounds or done == 0:
+        if not bounds or done == self.first:
             return "time left unknown"
         word = "left" if self.patience is None else "left unless it improves"
         if self.end is not None and min(bounds) == bounds[0]:

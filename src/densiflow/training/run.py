@@ -1,7 +1,7 @@
 """One training under way: the loop around the compiled steps, what it keeps and when it stops."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -15,7 +15,9 @@ from densiflow.training import interrupts, program
 from densiflow.training.adam import State
 from densiflow.training.course import Course
 from densiflow.training.history import History
+from densiflow.training.keeper import Keeper
 from densiflow.training.progress import Progress
+from densiflow.training.schedule import Schedule
 
 Compiled = Callable[[State, NDArray[Any], NDArray[Any]], tuple[State, Any, Any]]
 
@@ -35,6 +37,7 @@ class Run(ABC):
     """
 
     epoch: ClassVar[str] = "epoch"  # what one is called
+    rngs: Sequence[np.random.Generator] = ()  # what an epoch draws from on the host
 
     def __init__(self, flow: Flow, batch_size: int, learning_rate: float, last_step: int | None) -> None:
         self.flow = flow
@@ -44,9 +47,23 @@ class Run(ABC):
         parameters = sum(leaf.size for leaf in jax.tree.leaves(trained))
         self.steps = program.steps_per_run(parameters, batch_size)
         self.course = Course(learning_rate, last_step, self.epoch)
-        self.history, self.schedule = self.course.history, self.course.schedule
 
-    def train(self, progress: Progress) -> None:
+    @property
+    def courses(self) -> list[Course]:
+        """The one course."""
+        return [self.course]
+
+    @property
+    def history(self) -> History:
+        """What the course has found."""
+        return self.course.history
+
+    @property
+    def schedule(self) -> Schedule:
+        """The rates of the course."""
+        return self.course.schedule
+
+    def train(self, progress: Progress, keeper: Keeper) -> None:
         """Run epochs until something says stop, Ctrl-C among it."""
         with progress:
             try:
@@ -55,7 +72,10 @@ class Run(ABC):
                     if self._epoch(progress):
                         self.course.record()
                         self._judge()
+                    keeper.epoch_ended(self)
+                keeper.ended()
             except KeyboardInterrupt:
+                keeper.interrupted()
                 self._interrupted()
 
     @abstractmethod
