@@ -188,7 +188,9 @@ def test_what_happens_to_the_file_is_said(x, tmp_path, kept, capsys):
     options = {"max_epochs": 5, **COMMON, "verbose": None}
     path.write_bytes(kept)
     training.fit(small(), KEY, x, checkpoint=path, **options)
-    assert capsys.readouterr().err == f"densiflow: going on from {path}, after 2 epochs\n"
+    assert capsys.readouterr().err == f"densiflow: going on from {path}, after epoch 2\n"
+    training.fit(small(), KEY, x, checkpoint=path, **options)
+    assert "starts from the beginning" in capsys.readouterr().err
     path.write_bytes(b"whatever was there")
     _, history = training.fit(small(), KEY, x, checkpoint=training.Checkpoint(path, resume=False), **options)
     assert "overwritten" in capsys.readouterr().err

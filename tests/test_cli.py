@@ -99,7 +99,7 @@ def test_info_says_what_the_file_holds(folder, capsys):
 MISTAKES = {
     "no such command": (["forecast"], ["forecast"]),
     "option missing": (["fit", "ROWS"], ["--model"]),
-    "resume is not there yet": (["fit", "ROWS", "--model", "OUT", "--resume"], ["--resume"]),
+    "checkpoint over the schema": (["fit", "ROWS", "--model", "OUT", "--schema", "OUT.checkpoint"], ["the schema"]),
     "no file": (["fit", "nowhere.csv", "--model", "OUT"], ["no file", "nowhere.csv"]),
     "no model": (["info", "nowhere"], ["no file", "nowhere"]),
     "ending": (["fit", "rows.xlsx", "--model", "OUT"], [".csv", ".parquet"]),
@@ -161,7 +161,7 @@ def test_mistakes_are_one_line_and_exit_2(folder, tmp_path, mistake, capsys):
     }
     arguments, words = MISTAKES[mistake]
     paths = {"ROWS": folder / "rows.csv", "PLAIN": folder / "plain", "CONDITIONAL": folder / "conditional"}
-    paths |= {"OUT": tmp_path / "out", "OUT.csv": tmp_path / "out.csv"}
+    paths |= {"OUT": tmp_path / "out", "OUT.csv": tmp_path / "out.csv", "OUT.checkpoint": tmp_path / "out.checkpoint"}
     paths |= {"NAMELESS": folder / "nameless", "LINK": tmp_path / "link"}
     paths["LINK"].symlink_to(paths["ROWS"])
     for name in set(arguments) & set(tables):

@@ -1,5 +1,7 @@
 """``densiflow fit``: a table in, a model file out."""
 
+import os
+import warnings
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -11,7 +13,7 @@ from densiflow.cli.options import AsJson, Quiet, check_not_read, names, whole_nu
 from densiflow.cli.schema import read_kinds
 from densiflow.cli.shown import show_json, show_table
 from densiflow.cli.tables import Tables, read
-from densiflow.errors import ArgumentError
+from densiflow.errors import ArgumentError, DensiflowWarning
 
 
 def fit(
@@ -62,6 +64,15 @@ def fit(
     seed: Annotated[
         int | None, typer.Option("--seed", help="Makes the fit repeatable.", metavar="S", parser=whole_number(0))
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with a fit that was interrupted or killed, from FILE.checkpoint, in which a fit is kept while "
+            "it is under way. Repeat its options; --max-epochs may be raised. Without such a file it fits from the "
+            "beginning.",
+        ),
+    ] = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
     no_cache: NoCache = False,
@@ -70,9 +81,12 @@ def fit(
     from densiflow.atomic import check_writable
     from densiflow.estimators import FlowDensity
     from densiflow.table import files
+    from densiflow.training import Checkpoint
 
-    check_not_read("--model", model, table=tables, schema=schema)
-    check_writable(model)  # before the long work, not after it
+    checkpoint = f"{model}.checkpoint"
+    for written in (model, checkpoint):
+        check_not_read("--model", written, table=tables, schema=schema)
+        check_writable(written)  # before the long work, not after it
     rows = read(tables)
     modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
     density = FlowDensity(
@@ -89,7 +103,9 @@ def fit(
             files.select(rows, modelled),
             context=files.select(rows, given) if given else None,
             sample_weight=_weight(rows, weights),
+            checkpoint=Checkpoint(checkpoint, resume=resume),
         )
+    _note_what_is_left(density, checkpoint)
     for history in density.histories_:
         _check_trained(history)
     density.save(model)
@@ -130,6 +146,13 @@ def _weight(rows: Any, name: str | None) -> Any:
     from densiflow.table import files, frames
 
     return None if name is None else frames.read(files.select(rows, [name]), "the weights")[1][:, 0]
+
+
+def _note_what_is_left(density: Any, checkpoint: str) -> None:
+    """Say after Ctrl-C how to go on."""
+    if os.path.exists(checkpoint) and "interrupted" in {history.stopped for history in density.histories_}:
+        note = f"interrupted; the same command with --resume goes on from {checkpoint}"
+        warnings.warn(note, DensiflowWarning, stacklevel=2)
 
 
 def _check_trained(history: Any) -> None:

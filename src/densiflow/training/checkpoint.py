@@ -16,7 +16,8 @@ class Checkpoint:
 
     The file is written whole at the ends of epochs, the first of them and then every so often, and after Ctrl-C. Where
     it exists when training starts, training goes on from it; the result is, to the bit, that of a training which was
-    not interrupted. When training ends by itself the file is deleted.
+    not interrupted. When training ends by itself the file is deleted. A line on stderr says where training starts,
+    unless ``verbose`` is False.
 
     It goes with one fit on one machine: the same rows, the same flow, the same key and arguments, of which only
     ``max_epochs``, ``patience`` and ``verbose`` may change (the rate then follows the new ``max_epochs``). It is one

@@ -6,6 +6,7 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,9 +63,8 @@ class FileKeeper(Keeper):
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.path, self.every = checkpoint.path, checkpoint.every
-        exists = check_writable(self.path).exists()
-        self.overwrites = exists and not checkpoint.resume
-        self.found = _read(self.path) if exists and checkpoint.resume else None
+        self.exists, self.resume = check_writable(self.path).exists(), checkpoint.resume
+        self.found = _read(self.path) if self.exists and self.resume else None
         self.told: Told = {}
         self.last: dict[str, Any] | None = None  # the training at the end of its last epoch
         self.is_written = False  # whether the file holds that
@@ -88,7 +88,9 @@ class FileKeeper(Keeper):
         """Put the training where the file says it was, and say so."""
         found, self.found = self.found, None
         if found is None:
-            if self.overwrites:
+            if self.resume:
+                _say(f"there is no {self.path} to go on from: training starts from the beginning", options)
+            elif self.exists:
                 _say(f"{self.path}, left by a training that was interrupted, is overwritten", options)
             return
         try:
@@ -106,7 +108,7 @@ class FileKeeper(Keeper):
                 f"give more, or delete the file to start afresh"
             )
         progress.start_from(epochs)
-        _say(f"going on from {self.path}, after {epochs} epochs", options)
+        _say(f"going on from {self.path}, after epoch {epochs}", options)
 
     def epoch_ended(self, run: UnderWay) -> None:
         """Remember the training as it is, and write it if the last writing is long ago."""
@@ -127,8 +129,9 @@ class FileKeeper(Keeper):
             self._write()
 
     def ended(self) -> None:
-        """Delete the file."""
-        Path(self.path).unlink(missing_ok=True)
+        """Delete the file, where that can be done."""
+        with suppress(OSError):
+            Path(self.path).unlink()
 
     def _write(self) -> None:
         """Write the last epoch's end; a disk that is full must not end a training."""
@@ -174,6 +177,6 @@ def _damaged(path: str | os.PathLike[str]) -> str:
 
 
 def _say(text: str, options: Options) -> None:
-    """A line on stderr, also where that is no terminal: another start than one might think."""
+    """A line on stderr, also where that is no terminal: training may start elsewhere than one thinks."""
     if options.verbose is not False:
         print(f"densiflow: {text}", file=sys.stderr, flush=True)
