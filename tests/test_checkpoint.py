@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from densiflow import FlowDensity, load, recipes, training
+from densiflow import FlowClassifier, FlowDensity, FlowOutlierDetector, FlowRegressor, load, recipes, training
 from densiflow.errors import ArgumentError, CheckpointError, ModelFileError, OutputPathError, TrainingWarning
 from densiflow.files import to_bytes
 from densiflow.training import keeper as keepers
@@ -234,7 +234,7 @@ def test_going_on_compiles_nothing_more_than_keeping_does(x, tmp_path, ctrl_c):
 def test_a_density_without_a_seed_goes_on_with_that_of_the_interrupted_fit(x, tmp_path, ctrl_c, ensemble):
     path = tmp_path / "run"
     arguments = {"layers": 1, "hidden": (4,), "ensemble": ensemble, "bootstrap": ensemble > 1, "max_epochs": 6}
-    arguments |= {"batch_size": 32, "verbose": False}
+    arguments |= {"batch_size": 32, "verbose": False, "dtype": "float64" if ensemble == 1 else None}
     ctrl_c(2)
     density = FlowDensity(**arguments).fit(x, checkpoint=path)
     assert density.history_.stopped == "interrupted"
@@ -258,3 +258,43 @@ def test_a_density_of_another_table_or_with_other_arguments_is_refused(x, tmp_pa
     with pytest.raises(CheckpointError, match=r"hidden is '\(4,\)' there and '\(5,\)' here"):
         FlowDensity(**arguments | {"hidden": (5,)}).fit(x, checkpoint=path)
     assert path.read_bytes() == kept
+
+
+SMALL = {"flow": "maf", "layers": 1, "hidden": (4,), "max_epochs": 6, "batch_size": 32, "verbose": False}
+
+
+def test_a_classifier_goes_on_too(x, tmp_path, ctrl_c):
+    whole = FlowClassifier(**SMALL, random_state=0).fit(x, x[:, 0] > 3)
+    ctrl_c(2)
+    again = FlowClassifier(**SMALL, random_state=0).fit(x, x[:, 0] > 3, checkpoint=tmp_path / "run")
+    assert again.history_.stopped == "interrupted"
+    assert to_bytes(again.fit(x, x[:, 0] > 3, checkpoint=tmp_path / "run")) == to_bytes(whole)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("estimator", [FlowRegressor, FlowOutlierDetector])
+def test_what_is_made_of_a_density_hands_the_checkpoint_on(x, monkeypatch, estimator):
+    class Reached(Exception):
+        pass
+
+    def fit(self, *tables, checkpoint, **options):
+        raise Reached(checkpoint)
+
+    monkeypatch.setattr(FlowDensity, "fit", fit)
+    with pytest.raises(Reached, match="run"):
+        estimator(**SMALL).fit(x, x[:, 0], checkpoint="run")
+
+
+def test_a_file_holds_one_training(x, tmp_path):
+    with pytest.raises(ArgumentError, match="share=False"):
+        FlowClassifier(share=False).fit(x, x[:, 0] > 3, checkpoint=tmp_path / "run")
+
+
+def test_time_left_counts_from_where_training_went_on(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("densiflow.training.progress.time.monotonic", lambda: clock[0])
+    progress = Progress(False, end=20)
+    progress.start_from(10)
+    assert "time left unknown" in progress.line(training.History(), 10)
+    clock[0] = 130.0
+    assert "20 s left" in progress.line(training.History(), 16)  # 5 s an epoch

@@ -24,7 +24,7 @@ from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.refusals import shown
 from densiflow.training import History
-from densiflow.training.fit import generator
+from densiflow.training.fit import Checkpointed, generator
 from densiflow.training.rows import checked_weight
 
 Floats = NDArray[np.float64]
@@ -106,8 +106,14 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the densities of the rows of `X` given their labels `y` (rows,), then calibrate."""
+    def fit(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None, checkpoint: Checkpointed = None) -> Self:
+        """Fit the densities of the rows of `X` given their labels `y` (rows,), then calibrate.
+
+        With a `checkpoint` as in `FlowDensity.fit` a fit that was interrupted is gone on with, if an int seeds it;
+        `ArgumentError` for one where each class has a flow of its own, since a file holds one training.
+        """
+        if checkpoint is not None and not self.share:
+            raise ArgumentError("a checkpoint holds one training, but with share=False there is one for each class")
         schema, matrix = frames.read(X, mixed=True)
         labels = read_labels(y, len(matrix), "FlowClassifier")
         weight = checked_weight(sample_weight, len(matrix))
@@ -116,7 +122,7 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         table, weight = frames.rows_at(sliceable(X), present), weight[present]
         split_key, fit_key = jax.random.split(key_of(self.random_state))
         train, held = self._split(codes, split_key)
-        densities = self._fitted_densities(table, codes, weight, train, len(classes), fit_key)
+        densities = self._fitted_densities(table, codes, weight, train, len(classes), fit_key, checkpoint)
         self.densities_, self.classes_ = densities, classes
         self.class_prior_ = np.bincount(codes, weight) / weight.sum()
         self.calibration_ = Calibration.none(len(classes))
@@ -179,13 +185,20 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return np.setdiff1d(np.arange(len(codes)), held), held
 
     def _fitted_densities(
-        self, table: Any, codes: Places, weight: Floats, train: Places, classes: int, key: jax.Array
+        self,
+        table: Any,
+        codes: Places,
+        weight: Floats,
+        train: Places,
+        classes: int,
+        key: jax.Array,
+        checkpoint: Checkpointed,
     ) -> list[FlowDensity]:
         """One density with the class as its context, or one a class."""
         if self.share:
             given = np.eye(classes)[codes[train]]
-            density = self._density(jax.random.fold_in(key, 0))
-            return [density.fit(frames.rows_at(table, train), context=given, sample_weight=weight[train])]
+            density, rows = self._density(jax.random.fold_in(key, 0)), frames.rows_at(table, train)
+            return [density.fit(rows, context=given, sample_weight=weight[train], checkpoint=checkpoint)]
         own = [train[codes[train] == code] for code in range(classes)]
         return [
             self._density(jax.random.fold_in(key, code)).fit(frames.rows_at(table, rows), sample_weight=weight[rows])

@@ -21,6 +21,7 @@ from densiflow.estimators.row_by_row import members
 from densiflow.flow import Flow
 from densiflow.table.refusals import shown
 from densiflow.training import History
+from densiflow.training.fit import Checkpointed
 from densiflow.training.rows import checked_weight
 
 Floats = NDArray[np.float64]
@@ -91,10 +92,16 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the density of the rows of `X`, and the offset to their scores; `y` is ignored."""
+    def fit(
+        self, X: Any, y: Any = None, *, sample_weight: ArrayLike | None = None, checkpoint: Checkpointed = None
+    ) -> Self:
+        """Fit the density of the rows of `X`, and the offset to their scores; `y` is ignored.
+
+        With a `checkpoint` as in `FlowDensity.fit` a fit that was interrupted is gone on with.
+        """
         share = self._share()
-        density = FlowDensity(self.flow, self.columns, **passed_on(self)).fit(X, sample_weight=sample_weight)
+        density = FlowDensity(self.flow, self.columns, **passed_on(self))
+        density.fit(X, sample_weight=sample_weight, checkpoint=checkpoint)
         scores = density.score_samples(X)
         weight = checked_weight(sample_weight, len(scores))
         self.density_ = density

@@ -22,6 +22,7 @@ from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.refusals import shown
 from densiflow.training import History
+from densiflow.training.fit import Checkpointed
 
 Floats = NDArray[np.float64]
 
@@ -95,13 +96,16 @@ class FlowRegressor(Kept, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None) -> Self:
-        """Fit the density of `y`, (rows,) or (rows, targets), given the rows of `X`."""
+    def fit(self, X: Any, y: Any, *, sample_weight: ArrayLike | None = None, checkpoint: Checkpointed = None) -> Self:
+        """Fit the density of `y`, (rows,) or (rows, targets), given the rows of `X`.
+
+        With a `checkpoint` as in `FlowDensity.fit` a fit that was interrupted is gone on with.
+        """
         schema, matrix = frames.read(X, mixed=True)
         numbers = read_targets(y, len(matrix), "FlowRegressor")
         targets = numbers.reshape(len(matrix), -1)
         density = FlowDensity(self._recipe(), self._kinds(targets.shape[1]), **passed_on(self))
-        self.density_ = density.fit(targets, context=X, sample_weight=sample_weight)
+        self.density_ = density.fit(targets, context=X, sample_weight=sample_weight, checkpoint=checkpoint)
         self.n_outputs_ = targets.shape[1]
         self._one_number = numbers.ndim == 1  # whether y was (rows,), as what is predicted will be
         remember_features(self, schema)

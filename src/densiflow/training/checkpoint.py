@@ -19,9 +19,9 @@ class Checkpoint:
     not interrupted. When training ends by itself the file is deleted. A line on stderr says where training starts,
     unless ``verbose`` is False.
 
-    It goes with one fit on one machine: the same rows, the same flow, the same key and arguments, of which only
-    ``max_epochs``, ``patience`` and ``verbose`` may change (the rate then follows the new ``max_epochs``). It is one
-    safetensors file of about five times the flow's size, and holds none of the rows.
+    It goes with one fit: the same rows, the same flow, the same key and arguments, of which only ``max_epochs``,
+    ``patience`` and ``verbose`` may change (the rate then follows the new ``max_epochs``). It is one safetensors file
+    of about five times the flow's size, and holds none of the rows. Bits are the same on the same machine.
 
     Args:
         path: of the file.

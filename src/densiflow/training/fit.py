@@ -121,8 +121,8 @@ def told(
     return {
         "flow": digest(flows),
         "key": digest(jax.random.key_data(key)),
-        **{name: None if part is None else digest(np.asarray(part)) for name, part in rows.items()},
-        "validation": digest(*validation) if isinstance(validation, tuple) else float(validation),
+        **{name: digest(_array(part)) for name, part in rows.items()},
+        "validation": digest(*map(_array, validation)) if isinstance(validation, tuple) else float(validation),
         **options.of_steps,
     }
 
@@ -148,6 +148,10 @@ def divided(
         return split(rows, 0.0, rng)[0], held
     alternative = ", or held-out rows as the tuple (x, context, sample_weight)"
     return split(rows, checked_fraction(validation, alternative), rng)
+
+
+def _array(part: ArrayLike | None) -> np.ndarray | None:
+    return None if part is None else np.asarray(part)
 
 
 def fit_rows(
