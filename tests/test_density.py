@@ -330,7 +330,8 @@ def test_mistakes_in_fitting_are_named(X, call, error, words):
     ("call", "error", "words"),
     [
         (lambda e, c, X: e.score_samples(X[:, :2]), TableError, ["2 features", "3"]),
-        (lambda e, c, X: e.score_samples(np.full((2, 3), np.nan)), TableError, ["row 0"]),
+        (lambda e, c, X: e.transform(np.full((2, 3), np.nan)), TableError, ["row 0", "NaN"]),
+        (lambda e, c, X: e.pit(np.full((2, 3), np.nan)), TableError, ["row 0", "NaN"]),
         (lambda e, c, X: e.score_samples(X, context=X), ContextError, ["without a context"]),
         (lambda e, c, X: c.score_samples(X[:, :2]), ContextError, ["needs a context", "none was given"]),
         (lambda e, c, X: c.score_samples(X[:, :2], context=X), ContextError, ["3 features", "1"]),

@@ -8,12 +8,22 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from densiflow import FlowDensity, FlowOutlierDetector, load
+from densiflow import Flow, FlowDensity, FlowOutlierDetector, bases, bijections, load
 from densiflow.errors import ArgumentError, DensiflowError, TableError
+from densiflow.estimators import companion
 from densiflow.estimators.fitted import NotFittedError
 from densiflow.estimators.outliers import _weighted_quantile
 
 QUICK = {"layers": 1, "hidden": (8,), "max_epochs": 10, "random_state": 0, "verbose": False}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_companions():
+    """Companions that learn less: what they give is right all the same, with larger errors."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(companion, "ROWS", 4_000)
+        patch.setattr(companion, "EPOCHS", 5)
+        yield
 
 
 def rows(n=500, seed=0):
@@ -54,19 +64,51 @@ def test_planted_outliers_are_found():
 
 @pytest.mark.parametrize("flow", ["auto", "mixed"])
 @pytest.mark.parametrize("ensemble", [1, 2])
-def test_contributions_sum_to_the_surprise(X, flow, ensemble):
+def test_contributions_are_the_parts_of_the_surprise(X, flow, ensemble):
     options = {**QUICK, "flow": flow, "ensemble": ensemble}
-    detector = FlowOutlierDetector(**options)
-    detector.fit(X)
-    contributions = detector.contributions(X)
-    assert contributions.shape == X.shape
-    surprise = -detector.score_samples(X)
+    detector, some = FlowOutlierDetector(**options).fit(X), X[:30]
+    contributions, error = detector.contributions(some, return_std=True)
+    assert contributions.shape == error.shape == some.shape
+    surprise = -detector.score_samples(some)
     np.testing.assert_allclose(contributions.sum(axis=1), surprise - detector.typical_surprise_.sum(), atol=1e-4)
-    np.testing.assert_allclose(contributions.mean(axis=0), 0.0, atol=1e-6)
+    parts = detector.density_.column_scores(some)
+    assert np.array_equal(contributions, -parts - detector.typical_surprise_)
     # and the units of the columns are in none of them
     units = np.array([1.0, 1e3, 1e-6])
-    scaled = FlowOutlierDetector(**options).fit(X * units)
-    np.testing.assert_allclose(scaled.contributions(X * units), contributions, atol=1e-2)
+    scaled, scaled_error = FlowOutlierDetector(**options).fit(X * units).contributions(some * units, return_std=True)
+    assert (np.abs(scaled - contributions) < 4 * np.hypot(error, scaled_error) + 0.05).all()
+
+
+MIXING = np.array([[1.0, 0.0, 0.0], [0.8, 0.6, 0.0], [-0.5, 0.5, 0.7]])
+
+
+def test_contributions_of_a_normal_are_those_of_its_conditionals(X):
+    """Its columns given the earlier ones are normal numbers with the diagonal of the mixing as deviations."""
+    detector = FlowOutlierDetector(**{**QUICK, "flow": "made", "max_epochs": 1}).fit(X)
+    turned = bijections.Chain([bijections.Linear(MIXING), bijections.Linear(np.linalg.qr(MIXING)[0])])
+    detector.density_.flow_ = Flow(turned, bases.Normal(3))
+    drawn = np.asarray(detector.density_.sample(40, random_state=1))
+    z = np.linalg.solve(MIXING, detector.density_.encoder_.encode(drawn)[0].T).T
+    contributions, error = detector.contributions(drawn, return_std=True)
+    typical = 4 / np.sqrt(2 * 256)  # the deviation of z^2 / 2 - 1 / 2 in as many rows
+    assert (np.abs(contributions - (z**2 / 2 - 0.5)) < 4 * error + typical).all()
+
+
+def test_typical_rows_add_about_nothing(fitted):
+    drawn = fitted.density_.sample(250, random_state=1)
+    contributions = fitted.contributions(drawn)
+    spread = contributions.std(axis=0) * np.sqrt(1 / 250 + 1 / 256)
+    assert (np.abs(contributions.mean(axis=0)) < 4 * spread).all()
+
+
+def test_rows_that_lack_cells_are_scored(fitted, X):
+    lacking = X[:3].copy()
+    lacking[0, 1] = np.nan
+    scores = fitted.score_samples(lacking)
+    assert np.isfinite(scores).all()
+    assert np.array_equal(fitted.decision_function(lacking), scores - fitted.offset_)
+    assert fitted.predict(lacking).shape == (3,)
+    assert np.array_equal(scores[1:], fitted.score_samples(X[:3])[1:])
 
 
 def test_the_column_that_is_odd_contributes_most(fitted, X):

@@ -105,8 +105,74 @@ def test_a_missing_cell_is_integrated_out_of_a_marginal(normal):
     nats, error = density.marginal(["a", "c"]).score_samples(lacking, return_std=True)
     assert abs(nats[0] - exact(rows[:1], [2])[0]) < 4 * error[0]
     assert (np.abs(nats - exact(rows, [0, 2]))[1:] < 4 * error[1:] + 1e-4).all()
-    with pytest.raises(TableError, match=r"missing|nan|NaN"):
-        density.score_samples(rows.assign(a=lacking["a"]))
+
+
+@pytest.fixture(scope="module")
+def lacking(normal):
+    """Rows of which one in three lacks a cell, one two, and one none."""
+    rows = normal[2].copy()
+    rows.iloc[0::3, 1] = np.nan
+    rows.iloc[1::3, [0, 2]] = np.nan
+    return rows
+
+
+def test_rows_that_lack_cells_have_the_density_of_the_others(normal, lacking):
+    density, exact, rows = normal
+    nats = density.score_samples(lacking)
+    estimated, error = density.marginal(NAMES).score_samples(lacking, return_std=True)
+    assert np.array_equal(nats, estimated)
+    for start, places in ((0, [0, 2]), (1, [1])):
+        part = slice(start, None, 3)
+        assert (np.abs(nats - exact(rows, places))[part] < 4 * error[part] + 1e-4).all()
+        assert (error[part] > 0).all()
+    whole = slice(2, None, 3)
+    assert np.array_equal(nats[whole], density.score_samples(rows)[whole])
+    assert (error[whole] == 0).all()
+    assert density.score(lacking) == nats.mean()
+
+
+def test_a_row_that_lacks_cells_scores_the_same_in_any_table(normal, lacking):
+    density = normal[0]
+    nats = density.score_samples(lacking)
+    np.testing.assert_allclose(density.score_samples(lacking[::-1]), nats[::-1], rtol=1e-5)
+    np.testing.assert_allclose([density.score(lacking[i : i + 1]) for i in range(4)], nats[:4], rtol=1e-5)
+
+
+def test_a_row_of_nothing_is_certain(normal):
+    nothing = np.full((2, 3), np.nan)
+    assert normal[0].score_samples(nothing).tolist() == [0.0, 0.0]
+
+
+def test_parts_of_rows_that_lack_cells_add_up(normal, lacking):
+    density, exact, rows = normal
+    scores, error = density.column_scores(lacking, return_std=True)
+    missing = lacking.isna().to_numpy()
+    assert (scores[missing] == 0).all()
+    assert (error[missing] == 0).all()
+    np.testing.assert_allclose(scores.sum(axis=1), density.score_samples(lacking), atol=1e-9)
+    true = exact(rows, [0, 2]) - exact(rows, [0])
+    assert (np.abs(scores[:, 2] - true) < 4 * error[:, 2] + 1e-4)[0::3].all()
+
+
+def test_whole_rows_need_no_companion(monkeypatch):
+    monkeypatch.setattr(companion, "_trained", None)
+    assert np.isfinite(holding(linear(MIXING)).score_samples(X[:5])).all()
+
+
+def test_a_member_drawn_by_its_share_makes_levels_uniform():
+    """Of an ensemble whose members say very different things, and of rows that it drew."""
+    density = holding(Ensemble.of([linear(MIXING, shift=shift) for shift in (-2.0, 0.0, 3.0)]))
+    levels = density.pit(density.sample(2000, random_state=1), random_state=0)
+    assert min(kstest(column, "uniform").pvalue for column in levels.T) > 1e-3
+    assert np.abs(np.corrcoef(levels.T) - np.eye(3)).max() < 0.07
+    off = density.pit(holding(linear(MIXING, shift=1.0)).sample(2000, random_state=1), random_state=0)
+    assert min(kstest(column, "uniform").pvalue for column in off.T) < 1e-6
+
+
+def test_members_that_agree_have_the_levels_of_one():
+    one = holding(linear(MIXING))
+    several = holding(Ensemble.of([linear(MIXING)] * 3))
+    np.testing.assert_allclose(several.pit(X[:50]), one.pit(X[:50]), atol=1e-6)
 
 
 def given_b(density, exact, rows, b):

@@ -210,6 +210,11 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         seed = int(np.asarray(jax.random.key_data(key))[-1])
         return FlowDensity(flow, self.columns, **{**passed_on(self), "random_state": seed})
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # a missing cell says that it is, or nothing
+        return tags
+
     def _to_state(self) -> dict[str, Any]:
         return {
             "params": held_params(self),

@@ -16,6 +16,7 @@ Source: Owen & Zhou 2000, "Safe and effective importance sampling" (the share fr
 """
 
 from functools import partial
+from threading import Lock
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -50,29 +51,30 @@ class Companion(NamedTuple):
 
 
 _companions: WeakKeyDictionary[Model, Companion] = WeakKeyDictionary()
+_one_at_a_time = Lock()  # rows are scored in several threads
 
 
 def companion_of(fitted: Fitted) -> Companion:
     """The companion of a fitted flow; the first call trains it."""
-    companion = _companions.get(fitted.model)
-    if companion is None:
-        companion = _companions[fitted.model] = _trained(fitted)
-    return companion
+    with _one_at_a_time:
+        companion = _companions.get(fitted.model)
+        if companion is None:
+            companion = _companions[fitted.model] = _trained(fitted)
+        return companion
 
 
 def drawn(
-    companion: Companion, key: Array, x: Floats, known: Booleans, context: Floats | None
+    companion: Companion, key: Array, place: NDArray[np.uint32], x: Floats, known: Booleans, context: Floats | None
 ) -> tuple[Floats, Floats]:
     """Rows (n, columns) whose unknown cells are drawn given the known ones, and minus the log density of the draw (n,).
 
-    Row i depends on the key, its place and itself alone.
+    A row depends on the key, its place (n,) among the random numbers and itself alone.
     """
     flow, mean, deviation = companion
     unit = (x - mean) / deviation
     told = [part.astype(np.float32) for part in _context(unit, known, context)]
-    index = np.arange(len(x), dtype=np.uint32)
     given = np.concatenate(told, axis=1)
-    out, nats = rows.in_pieces(partial(_draw, flow, key), [index, given], (len(x),), rows.sizes_for(flow))
+    out, nats = rows.in_pieces(partial(_draw, flow, key), [place, given], (len(x),), rows.sizes_for(flow))
     cells, nats = np.asarray(out, np.float64), np.asarray(nats, np.float64)
     noise = np.where(known, -0.5 * cells**2 - 0.5 * np.log(2 * np.pi), 0.0).sum(axis=1)
     volume = np.where(known, 0.0, np.log(deviation)).sum(axis=1)

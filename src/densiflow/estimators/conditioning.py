@@ -9,9 +9,12 @@ stands before them; where they are the first of the row it is exact, without a d
 `companion` draws them. The members m of an ensemble were trained apart: how far they differ says how far each may be
 off, which no number of draws makes smaller. Members of a model of mixed rows draw each for itself, so that the noise of
 these fewer draws is part of their spread: with few draws the error is too large rather than too small.
+
+The draws that estimate a density follow from the key and the row's known cells: a row scores the same in any table.
 """
 
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -31,6 +34,7 @@ from densiflow.table.encode import Encoder
 
 Floats = NDArray[np.float64]
 Booleans = NDArray[np.bool_]
+Places = NDArray[np.uint32]  # among the random numbers of a key
 
 DRAWS = 256  # of a row whose density is not exact
 ROWS = 2**15  # draws under way at once
@@ -49,13 +53,11 @@ class Draws(NamedTuple):
 def log_probs(fitted: Fitted, matrix: Floats, context: Floats | None) -> Floats:
     """(n,) log densities of rows.
 
-    In a model of mixed rows a missing cell of a column that had some is a state with a probability; of any other
-    column, it is not known, and summed and integrated out by draws.
+    A missing cell of a column that had some in fitting is a state with a probability; of any other column, it is not
+    known, and summed and integrated out by draws.
     """
     x, log_volume = fitted.encoder.encode(matrix)
     nats = np.asarray(fitted.model.log_prob(x, context), np.float64) + log_volume
-    if not mixed_rows.is_mixed(fitted.model):
-        return nats
     known = says_something(fitted.encoder, matrix)
     some = ~known.all(axis=1)
     if some.any():
@@ -81,7 +83,8 @@ def of_known(
         nats[exact], error[exact] = _mixed_together(of_members), _spread(of_members)
     for part in _pieces(np.flatnonzero(~exact), draws):
         given = None if context is None else context[part]
-        drawn = _drawn(fitted, x[part], variables[part], given, jax.random.fold_in(key, part[0]), draws)
+        first = _places_of(matrix[part], known[part])
+        drawn = _drawn(fitted, x[part], variables[part], given, key, first, draws)
         nats[part] = logsumexp(drawn.weights, axis=1) - np.log(drawn.weights.shape[1])
         error[part] = np.hypot(_relative_error(drawn.weights), _spread(drawn.of_members))
     return nats + volume, error
@@ -110,9 +113,11 @@ def imputed(
     sequential = mixed_rows.is_mixed(fitted.model)
     if sequential and _first_are_known(variables).all():
         draws = 1
+    draws = _of_every_member(fitted.model, draws)
     for part in _pieces(np.flatnonzero(~variables.all(axis=1)), draws):
         given = None if context is None else context[part]
-        drawn = _drawn(fitted, x[part], variables[part], given, jax.random.fold_in(draw_key, part[0]), draws, complete)
+        first = (part * draws).astype(np.uint32)
+        drawn = _drawn(fitted, x[part], variables[part], given, draw_key, first, draws, complete)
         weights = np.maximum(drawn.weights, IMPOSSIBLE)
         noise = np.asarray(jax.random.gumbel(jax.random.fold_in(choice_key, part[0]), weights.shape))
         chosen = np.argmax(weights + noise, axis=1)
@@ -149,8 +154,10 @@ def _somewhere(encoder: Encoder) -> Floats:
 
 
 def _is_exact(model: Model, variables: Booleans) -> Booleans:
-    """(n,): rows whose known variables (n, V) have an exact density: all of them, or the first of a mixed row."""
-    return _first_are_known(variables) if mixed_rows.is_mixed(model) else np.asarray(variables.all(axis=1))
+    """(n,): rows whose known variables (n, V) have an exact density: all of them, none, or the first if mixed."""
+    if mixed_rows.is_mixed(model):
+        return _first_are_known(variables)
+    return np.asarray(variables.all(axis=1) | ~variables.any(axis=1))
 
 
 def _first_are_known(variables: Booleans) -> Booleans:
@@ -165,7 +172,7 @@ def _exactly(model: Model, x: Floats, variables: Booleans, context: Floats | Non
     def under(member: Flow) -> Floats:
         if mixed_rows.is_mixed(member):
             return np.where(variables, mixed_rows.log_probs(member, x, context), 0.0).sum(axis=1)
-        return np.asarray(member.log_prob(x, context), np.float64)
+        return np.where(variables.any(axis=1), np.asarray(member.log_prob(x, context), np.float64), 0.0)
 
     return np.stack([under(member) for member in _members(model)], axis=1)
 
@@ -190,23 +197,23 @@ def _drawn(
     variables: Booleans,
     context: Floats | None,
     key: Array,
+    first: Places,
     draws: int,
     complete: bool = False,
 ) -> Draws:
-    """Draws of rows x (n, width) of which some variables (n, V) are known."""
-    members = _members(fitted.model)
-    if draws > 1:
-        draws = -(-draws // len(members)) * len(members)  # as many from every member
+    """Draws of rows x (n, width) of which some variables (n, V) are known; ``first`` (n,) is the place of the first."""
+    members, draws = _members(fitted.model), _of_every_member(fitted.model, draws)
+    place = np.add.outer(first, np.arange(draws, dtype=np.uint32)).ravel()
     many, known = np.repeat(x, draws, axis=0), np.repeat(variables, draws, axis=0)
     given = None if context is None else np.repeat(context, draws, axis=0)
     shape = len(x), draws
     if mixed_rows.is_mixed(fitted.model):
         barred = _barred(fitted.encoder, complete)
-        rows, flat = mixed_rows.drawn(fitted.model, key, many, known, barred, given)
+        rows, flat = mixed_rows.drawn(fitted.model, key, place, many, known, barred, given)
         weights = flat.reshape(shape)
         by_member = weights.reshape(len(x), -1, len(members)) if draws > 1 else weights[..., None]  # in turn
     else:
-        rows, ratio = companion.drawn(companion.companion_of(fitted), key, many, known, given)
+        rows, ratio = companion.drawn(companion.companion_of(fitted), key, place, many, known, given)
         by_member = np.stack([np.asarray(member.log_prob(rows, given), np.float64) for member in members], axis=-1)
         by_member = np.nan_to_num((by_member + ratio[:, None]).reshape(*shape, -1), nan=-np.inf, neginf=-np.inf)
         weights = _mixed_together(by_member)
@@ -214,6 +221,18 @@ def _drawn(
     if draws > 1:
         _warn_of_few(weights)
     return Draws(rows.reshape(*shape, -1), weights, of_members)
+
+
+def _places_of(matrix: Floats, known: Booleans) -> Places:
+    """(n,): a place for the draws of each row that follows from its known cells (n, columns)."""
+    cells = np.where(known, np.nan_to_num(matrix), 0.0) + 0.0  # one zero alone
+    return np.array([zlib.crc32(row.tobytes()) for row in np.concatenate([cells, known], axis=1)], np.uint32)
+
+
+def _of_every_member(model: Model, draws: int) -> int:
+    """So many draws, or a few more, that every member has as many; a single one is one member's."""
+    members = model.members if isinstance(model, Ensemble) else 1
+    return draws if draws == 1 else -(-draws // members) * members
 
 
 def _barred(encoder: Encoder, complete: bool) -> NDArray[np.int32]:

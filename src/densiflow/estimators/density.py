@@ -180,10 +180,12 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def score_samples(self, X: Any, *, context: Any = None) -> Floats:
         """(n,) log densities of rows, nats, in the units of `X`.
 
-        Missing cells are for models of mixed tables; in a table of real numbers `marginal` leaves them out, and
-        `impute` fills them.
+        A missing cell of a column that had some in fitting is a state with a probability. Any other says nothing, and
+        is summed and integrated out as in `Marginal`: such a row has the density of its known cells alone, estimated
+        from draws, and the marginal of all columns tells its standard error. It follows from the row's own cells, and
+        not from the rows beside it. Warns (`DensiflowWarning`) of rows for which few draws count.
         """
-        matrix, encoded = self._rows(X, context)
+        matrix, encoded = self._rows(X, context, mixed=True)
         with self._fitted_precision():
             return conditioning.log_probs(self._fitted(), matrix, encoded)
 
@@ -200,12 +202,13 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         .. math:: \log p(\text{row}) = \sum_j \log p(x_j \mid x_1, \dots, x_{j-1})
 
-        They add up to `score_samples`. Exact in a model of mixed rows; else differences of marginals of the first
-        columns, each estimated from `draws` of the others, see `Marginal`: columns times draws evaluations of the flow
-        for each row. With ``return_std`` their standard errors (n, columns) too.
+        They add up to `score_samples`. Exact for whole rows in a model of mixed rows; else differences of marginals of
+        the first columns, each estimated from `draws` of the others, see `Marginal`: columns times draws evaluations of
+        the flow for each row. A missing cell that says nothing adds 0. With ``return_std`` their standard errors
+        (n, columns) too.
         """
         check_count("draws", draws, 2)
-        matrix, encoded = self._rows(X, context)
+        matrix, encoded = self._rows(X, context, mixed=True)
         with self._fitted_precision():
             nats, error = parts.column_scores(self._fitted(), matrix, encoded, key_of(random_state), draws)
         return (nats, error) if return_std else nats
@@ -214,7 +217,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """(n, columns): the probability of less than each cell, given those before it in its row or in base space.
 
         Where the model is right these are uniform and independent. The number of a discrete cell is drawn from the
-        interval that it takes.
+        interval that it takes; for an ensemble of flows of real numbers, which have no one base space, the member in
+        whose base space a row is looked at is drawn by its share in the row's density.
         """
         matrix, encoded = self._rows(X, context)
         rng = generator(key_of(random_state))
@@ -268,7 +272,10 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             yield self.encoder_.build(matrix)
 
     def transform(self, X: Any, *, context: Any = None) -> Floats:
-        """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names."""
+        """Rows of the table to base space: float64 (n, columns), named z0, z1, ... where containers have names.
+
+        Every cell needs a place there: `TableError` for one that is missing from a table of real numbers.
+        """
         flow = self._single_flow()
         matrix, encoded = self._rows(X, context)
         with self._fitted_precision():

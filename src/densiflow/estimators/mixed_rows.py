@@ -78,27 +78,39 @@ def at_quantiles(flow: Flow, normal: Floats, context: Floats | None) -> Floats:
 
 
 def drawn(
-    model: Model, key: Array, x: Floats, known: NDArray[np.bool_], barred: NDArray[np.int32], context: Floats | None
+    model: Model,
+    key: Array,
+    place: NDArray[np.uint32],
+    x: Floats,
+    known: NDArray[np.bool_],
+    barred: NDArray[np.int32],
+    context: Floats | None,
 ) -> tuple[Floats, Floats]:
     """What is not known (n, V) drawn, and the log probabilities of what is: rows (n, width) and weights (n,).
 
-    ``barred`` (V,) holds levels that are not to be drawn. Row i depends on the key, its place and itself alone.
-    Members of an ensemble take turns.
+    ``barred`` (V,) holds levels that are not to be drawn. A row depends on the key, its place (n,) among the random
+    numbers and itself alone. Members of an ensemble take turns.
     """
     if isinstance(model, Ensemble):
-        return _drawn_in_turn(model, key, x, known, barred, context)
-    index = np.arange(len(x), dtype=np.uint32)
-    return _in_pieces(partial(_draw, model, key, jnp.asarray(barred)), model, [index, x, known, context])
+        return _drawn_in_turn(model, key, place, x, known, barred, context)
+    return _in_pieces(partial(_draw, model, key, jnp.asarray(barred)), model, [place, x, known, context])
 
 
 def _drawn_in_turn(
-    model: Ensemble, key: Array, x: Floats, known: NDArray[np.bool_], barred: NDArray[np.int32], context: Floats | None
+    model: Ensemble,
+    key: Array,
+    place: NDArray[np.uint32],
+    x: Floats,
+    known: NDArray[np.bool_],
+    barred: NDArray[np.int32],
+    context: Floats | None,
 ) -> tuple[Floats, Floats]:
     out, weight = np.empty(x.shape), np.empty(len(x))
     for m, member in enumerate(model.unstacked()):
         turn = np.arange(m, len(x), model.members)
         given = None if context is None else context[turn]
-        out[turn], weight[turn] = drawn(member, jax.random.fold_in(key, m), x[turn], known[turn], barred, given)
+        key_of_member = jax.random.fold_in(key, m)
+        out[turn], weight[turn] = drawn(member, key_of_member, place[turn], x[turn], known[turn], barred, given)
     return out, weight
 
 

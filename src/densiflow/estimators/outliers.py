@@ -1,5 +1,6 @@
 """Rows that are unlikely, as a scikit-learn estimator."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -9,15 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, OutlierMixin
 
 from densiflow.arguments import is_real
-from densiflow.errors import ArgumentError
+from densiflow.errors import ArgumentError, DensiflowWarning
+from densiflow.estimators.conditioning import DRAWS
 from densiflow.estimators.density import FlowDensity
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import check_fitted
-from densiflow.estimators.mixed_rows import is_mixed
 from densiflow.estimators.parameters import held_params, passed_on, restored_params
 from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState
-from densiflow.estimators.row_by_row import members
 from densiflow.flow import Flow
 from densiflow.table.refusals import shown
 from densiflow.training import History
@@ -27,6 +27,7 @@ from densiflow.training.rows import checked_weight
 Floats = NDArray[np.float64]
 
 AUTO = 0.01  # the share of the fitted rows that "auto" calls outliers
+TYPICAL = 256  # rows drawn to see what is typical
 
 
 class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[misc]
@@ -42,8 +43,8 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         flow, columns, layers, hidden, activation, ensemble, validation, max_epochs, patience, batch_size,
             learning_rate, weight_decay, dtype, random_state, verbose: as in `FlowDensity`.
 
-    Attributes: ``density_``, ``offset_``, ``typical_surprise_`` (columns,), see `contributions`, ``flow_``,
-    ``history_``, ``n_features_in_``, and for tables with named columns ``feature_names_in_``.
+    Attributes: ``density_``, ``offset_``, ``flow_``, ``history_``, ``n_features_in_``, and for tables with named
+    columns ``feature_names_in_``.
 
     Raises what `FlowDensity` raises, and `ArgumentError` for a contamination that is no share.
 
@@ -106,12 +107,16 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         weight = checked_weight(sample_weight, len(scores))
         self.density_ = density
         self.offset_ = _weighted_quantile(scores, weight, share)
-        self.typical_surprise_ = np.average(_surprise_by_column(density, X), axis=0, weights=weight)
+        self._typical: Floats | None = None  # `typical_surprise_`, once it was asked for
         remember_features(self, density.encoder_.schema)
         return self
 
     def score_samples(self, X: Any) -> Floats:
-        """(n,) log densities of rows, nats, in the units of `X`."""
+        """(n,) log densities of rows, nats, in the units of `X`.
+
+        Missing cells as in `FlowDensity.score_samples`: those that say nothing are integrated out, and the row has the
+        density of its other cells, which is of fewer columns than the offset is.
+        """
         check_fitted(self)
         return self.density_.score_samples(X)
 
@@ -123,18 +128,31 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         """(n,) 1 for inliers, -1 for outliers."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def contributions(self, X: Any) -> Floats:
+    def contributions(self, X: Any, *, draws: int = DRAWS, return_std: bool = False) -> Any:
         r"""How much each column adds to a row's surprise: (n, columns), in nats, in no units.
 
         .. math:: c_{ij} = -\log p(x_{ij} \mid x_{i1}, \dots, x_{i,j-1}) - h_j
 
-        with h, ``typical_surprise_``, the mean of the first term over the fitted rows: a column of a typical row adds
-        about 0. Rows sum to ``-score_samples(X) - typical_surprise_.sum()``. A flow that is not "mixed" has such
-        parts by draws alone (`FlowDensity.column_scores`, of ``density_``), too slow for all rows fitted on: here its
-        first term is z_j^2 / 2 in base space, and an equal share of what is left of -log p.
+        with h, `typical_surprise_`: a column of a typical row adds about 0. Rows sum to
+        ``-score_samples(X) - typical_surprise_.sum()``. The first term is that of `FlowDensity.column_scores`: exact in
+        a model of mixed rows, else by draws, for which the first such call trains a companion for some seconds; give
+        the rows in question alone. With ``return_std`` its standard errors (n, columns) too.
         """
         check_fitted(self)
-        return _surprise_by_column(self.density_, X) - self.typical_surprise_
+        scores, error = self.density_.column_scores(X, draws=draws, return_std=True)
+        contributions = -scores - self.typical_surprise_
+        return (contributions, error) if return_std else contributions
+
+    @property
+    def typical_surprise_(self) -> Floats:
+        r"""(columns,): the mean surprise of each column in rows that the model draws, found when first asked for.
+
+        .. math:: h_j = -\operatorname E \log p(x_j \mid x_1, \dots, x_{j-1})
+        """
+        check_fitted(self)
+        if self._typical is None:
+            self._typical = _typical_surprise(self.density_)
+        return self._typical
 
     @property
     def flow_(self) -> Any:
@@ -145,6 +163,11 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
     def history_(self) -> History:
         """Of the training, in nats a row."""
         return self.density_.history_
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True  # a missing cell says that it is, or nothing
+        return tags
 
     def _share(self) -> float:
         if isinstance(self.contamination, str) and self.contamination == "auto":
@@ -159,7 +182,6 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
             "params": held_params(self),
             "density": self.density_._to_state(),
             "offset": self.offset_,
-            "typical_surprise": self.typical_surprise_.tolist(),
         }
 
     @classmethod
@@ -167,22 +189,16 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         density = FlowDensity._from_state(state["density"])
         estimator = cls(**restored_params(state["params"], density.flow))
         estimator.density_, estimator.offset_ = density, float(state["offset"])
-        estimator.typical_surprise_ = np.asarray(state["typical_surprise"], np.float64)
+        estimator._typical = None
         remember_features(estimator, density.encoder_.schema)
         return estimator
 
 
-def _surprise_by_column(density: FlowDensity, X: Any) -> Floats:
-    """(n, columns), whose rows sum to -log p: what each column adds.
-
-    Of a model of one column after the other, what it adds given those before it; of any other flow, what its place in
-    base space adds, and of what the way there adds an equal share.
-    """
-    if is_mixed(density.flow_):
-        return -density.column_scores(X)
-    own = np.mean([0.5 * member.transform(X) ** 2 for member in members(density)], axis=0)
-    rest = -density.score_samples(X) - own.sum(axis=1)
-    return own + rest[:, None] / own.shape[1]
+def _typical_surprise(density: FlowDensity) -> Floats:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DensiflowWarning)  # a few rough rows are lost in the mean
+        scores = density.column_scores(density.sample(TYPICAL, random_state=0))
+    return -scores[np.isfinite(scores).all(axis=1)].mean(axis=0)
 
 
 def _weighted_quantile(scores: Floats, weight: Floats, share: float) -> float:

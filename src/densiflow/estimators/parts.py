@@ -15,49 +15,68 @@ from densiflow.flow import Flow
 from densiflow.table.encode import Encoder
 
 Floats = NDArray[np.float64]
+Booleans = NDArray[np.bool_]
 
 
 def column_scores(
     fitted: Fitted, matrix: Floats, context: Floats | None, key: Array, draws: int
 ) -> tuple[Floats, Floats]:
-    """(n, columns) each: the log probability of each cell given those before it, and its standard error."""
+    """(n, columns) each: the log probability of each cell given those before it, and its standard error.
+
+    A cell that says nothing adds nothing.
+    """
+    known = conditioning.says_something(fitted.encoder, matrix)
     if not mixed_rows.is_mixed(fitted.model):
-        return _steps(fitted, matrix, context, key, draws)
+        return _steps(fitted, matrix, known, context, key, draws)
     x, log_volumes = fitted.encoder.encode_columns(matrix)
     nats = columns.summed(fitted.encoder, mixed_rows.log_probs(fitted.model, x, context), log_volumes)
-    return nats, np.zeros(nats.shape)
+    error = np.zeros(nats.shape)
+    some = ~known.all(axis=1)
+    if some.any():
+        given = None if context is None else conditioning.for_each(context, len(x))[some]
+        nats[some], error[some] = _steps(fitted, matrix[some], known[some], given, key, draws)
+    return nats, error
 
 
-def _steps(fitted: Fitted, matrix: Floats, context: Floats | None, key: Array, draws: int) -> tuple[Floats, Floats]:
-    r"""Column by column, by how much it lowers the density of those before it.
+def _steps(
+    fitted: Fitted, matrix: Floats, known: Booleans, context: Floats | None, key: Array, draws: int
+) -> tuple[Floats, Floats]:
+    r"""Column by column of those known (n, columns), by how much it lowers the density of those before it.
 
     .. math:: \log p(x_j \mid x_{<j}) = \log p(x_{\le j}) - \log p(x_{<j})
     """
     nats, error = np.zeros(matrix.shape), np.zeros(matrix.shape)
     before, error_before = np.zeros(len(matrix)), np.zeros(len(matrix))
-    known = np.zeros(matrix.shape, bool)
+    context = None if context is None else conditioning.for_each(context, len(matrix))
+    first = np.zeros(matrix.shape, bool)
     for i in np.flatnonzero(conditioning.modelled(fitted.encoder)):
-        known[:, i] = True
-        upto, error_upto = conditioning.of_known(fitted, matrix, known, context, key, draws)
-        nats[:, i] = upto - np.where(np.isneginf(before), 0.0, before)  # impossible from its first such cell on
-        error[:, i] = np.hypot(error_upto, error_before)
-        before, error_before = upto, error_upto
+        rows = np.flatnonzero(known[:, i])
+        first[rows, i] = True
+        given = None if context is None else context[rows]
+        upto, error_upto = conditioning.of_known(fitted, matrix[rows], first[rows], given, key, draws)
+        possible = np.where(np.isneginf(before[rows]), 0.0, before[rows])
+        nats[rows, i] = upto - possible  # impossible from its first such cell on
+        error[rows, i] = np.hypot(error_upto, error_before[rows])
+        before[rows], error_before[rows] = upto, error_upto
     return nats, error
 
 
 def pit(model: Model, encoder: Encoder, matrix: Floats, context: Floats | None, rng: np.random.Generator) -> Floats:
-    """(n, columns): the probability of less than each cell, drawn from the interval that a discrete cell takes.
+    r"""(n, columns): the probability of less than each cell, drawn from the interval that a discrete cell takes.
 
-    For a flow of real numbers it is that of z under the base, whose columns are independent there.
+    For a flow of real numbers it is that of z under the base, whose columns are independent there; for an ensemble of
+    them, in the base space of a member drawn by how likely it found the row,
+
+    .. math:: P(m \mid x) = \frac{p_m(x)}{\sum_k p_k(x)}
+
+    That is the probability that m drew a row of the mixture. So where the mixture is right these too are uniform and
+    independent, exactly.
     """
     x, _ = encoder.encode(matrix)
     if mixed_rows.is_mixed(model):
         return columns.uniform(*columns.intervals(encoder, x, *mixed_rows.tails(model, x, context)), rng)
     if isinstance(model, Ensemble):
-        raise ArgumentError(
-            "an ensemble of flows of real numbers has no one base space where cells have a place: fit with ensemble=1 "
-            "or flow='mixed', or take a member from flow_.unstacked()"
-        )
+        return _levels_of_a_member(model.unstacked(), x, context, rng)
     return _levels_in_base(model, np.asarray(model.to_base(x, context)[0], np.float64))
 
 
@@ -80,6 +99,17 @@ def to_cells(flow: Flow, encoder: Encoder, z: Floats, context: Floats | None) ->
         with mixed_rows.in_float64(flow) as wide:
             return encoder.decode(mixed_rows.at_quantiles(wide, columns.spread(encoder, z), context))
     return encoder.decode(np.asarray(flow.to_data(z, context)[0], np.float64))
+
+
+def _levels_of_a_member(members: list[Flow], x: Floats, context: Floats | None, rng: np.random.Generator) -> Floats:
+    """(n, columns): levels in base space of one member for each row, drawn by its share in the row's density."""
+    nats = np.stack([np.asarray(member.log_prob(x, context), np.float64) for member in members])
+    chosen = np.argmax(nats + rng.gumbel(size=nats.shape), axis=0)
+    levels = np.empty(x.shape)
+    for m, member in enumerate(members):
+        own = _levels_in_base(member, np.asarray(member.to_base(x, context)[0], np.float64))
+        levels[chosen == m] = own[chosen == m]
+    return levels
 
 
 def _levels_in_base(flow: Flow, z: Floats) -> Floats:
