@@ -24,6 +24,7 @@ from densiflow.training.options import Options
 from densiflow.training.progress import Progress
 
 BROKEN = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
+AFRESH = "delete the file to start afresh"
 
 
 class UnderWay(Protocol):
@@ -81,7 +82,7 @@ class FileKeeper(Keeper):
         if self.found is not None and (differing := differences(self.told_there, told)):
             raise CheckpointError(
                 f"{self.path} holds the training of another fit: {', '.join(differing)}; repeat what that fit was "
-                f"given, or delete the file to start afresh"
+                f"given, or {AFRESH}"
             )
 
     def restore(self, run: UnderWay, options: Options, progress: Progress) -> None:
@@ -100,12 +101,14 @@ class FileKeeper(Keeper):
             for rng, state in zip(run.rngs, found["rngs"], strict=True):
                 rng.bit_generator.state = state
         except BROKEN as error:
-            raise CheckpointError(f"{_damaged(self.path)} ({error!r}){ADVICE}") from None
+            raise CheckpointError(
+                f"{self.path} does not describe a training that this densiflow can go on with ({error!r}); {AFRESH}"
+            ) from None
         epochs = max(len(course.history.train) for course in run.courses)
         if options.max_epochs is not None and options.max_epochs <= epochs:
             raise CheckpointError(
                 f"{self.path} holds a training of {epochs} epochs already, but max_epochs is {options.max_epochs}: "
-                f"give more, or delete the file to start afresh"
+                f"give more, or {AFRESH}"
             )
         progress.start_from(epochs)
         _say(f"going on from {self.path}, after epoch {epochs}", options)
@@ -146,16 +149,13 @@ class FileKeeper(Keeper):
         self.written_at = time.monotonic()
 
 
-ADVICE = "; delete the file to start afresh"
-
-
 def _read(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a checkpoint's file holds; `CheckpointError` where it holds no training."""
     try:
         found: dict[str, Any] = files.unpacked(Path(path).read_bytes(), str(path))["checkpoint"]
         found["told"].items()
     except ModelFileError as error:
-        raise CheckpointError(f"can't go on from a checkpoint: {error}{ADVICE}") from None
+        raise CheckpointError(f"can't go on from a checkpoint: {error}; {AFRESH}") from None
     except OSError as error:
         raise CheckpointError(f"can't read {path}: {error.strerror}") from None
     except BROKEN:
@@ -170,10 +170,6 @@ def _weights(leaves: Sequence[Any], like: Any) -> Any:
     if described[0] != described[1]:
         raise ValueError("its weights have other shapes")
     return program.copied(jax.tree.unflatten(structure, leaves))
-
-
-def _damaged(path: str | os.PathLike[str]) -> str:
-    return f"{path} does not describe a training that this version of densiflow can go on with"
 
 
 def _say(text: str, options: Options) -> None:
