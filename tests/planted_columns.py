@@ -36,6 +36,13 @@ class Counted(Mixed):
         Column.__init__(self, "count", **(CELLS | {"points": (7.0,)} | parts))
 
 
+class FinelyCounted(Counted):
+    """A right one: its cells are narrow."""
+
+    def __init__(self, **parts):
+        super().__init__(**({"scale": Real(9e3, 3e3), "seen": (0.0, 20_000.0)} | parts))
+
+
 class Hours(Mixed):
     """A right one: a circle, cut open at four o'clock."""
 
@@ -70,6 +77,39 @@ class VolumeOfAMass(Counted):
     def encode(self, values):
         x, log_volume = Column.encode(self, values)
         return x, log_volume + 0.1
+
+
+class WidthForgotten(FinelyCounted):
+    """A narrow cell counts with the density in it."""
+
+    def encode(self, values):
+        x, log_volume = Column.encode(self, values)
+        return x, np.where(np.isfinite(log_volume), 0.0, log_volume)
+
+
+class WidthOfTheNextCell(FinelyCounted):
+    """The width of a narrow cell is that of another."""
+
+    def encode(self, values):
+        x, log_volume = Column.encode(self, values)
+        return x, log_volume + 1e-3 * (log_volume < 0)
+
+
+class NarrowCellsInFloat32(FinelyCounted):
+    """The edges of narrow cells are theirs, which float32 does not tell apart."""
+
+    def encode(self, values):
+        x, log_volume = Column.encode(self, values)
+        is_value = np.arange(x.shape[1]) > 0
+        return x + is_value * 1e-9 * (np.arange(x.shape[1]) - 2) * (log_volume < 0)[:, None], np.minimum(log_volume, 0)
+
+
+class NothingFarOut(Counted):
+    """Beyond what is seen the column has no end, but nothing is possible."""
+
+    def encode(self, values):
+        x, log_volume = Column.encode(self, values)
+        return x, np.where(np.abs(x[:, 1]) > 9, -np.inf, log_volume)
 
 
 class VolumeInAColumn(Mixed):

@@ -177,6 +177,65 @@ def test_cells_never_seen_are_possible_inside_and_impossible_outside(encoder, na
     assert (cells_of(encoder, name, outside)[0] == -np.inf).all()
 
 
+def scattered(n=N, seed=0):
+    """Columns of whole numbers, of numbers on a grid and of dates, none of which has an end above."""
+    rng = np.random.default_rng(seed)
+    start = datetime.date(2020, 1, 1)
+    return pd.DataFrame(
+        {
+            "stars": rng.integers(1, 6, n),
+            "calls": rng.poisson(30.0, n),
+            "tenths": np.round(rng.normal(size=n), 1),
+            "day": [start + datetime.timedelta(int(days)) for days in rng.integers(0, 30, n)],
+            "flag": rng.integers(0, 2, n),
+        }
+    )
+
+
+def test_numbers_beyond_what_was_seen_are_possible_where_a_column_is_open():
+    """Also where one lies so far out that float32 does not tell the edges of its cell apart."""
+    table = scattered()
+    density = FlowDensity(layers=1, hidden=(16,), max_epochs=20, validation=0, random_state=0, verbose=False).fit(table)
+    kinds = [column.kind for column in density.encoder_.columns]
+    assert kinds == ["count", "count", "rounded", "date", "boolean"]
+    day = table["day"].max()
+    beyond = {"stars": [0, 6, 7, 10**6], "calls": [70, 10**4, 10**9], "tenths": [4.2, -9.0, 1e6]}
+    beyond["day"] = [day + datetime.timedelta(days) for days in (1, 400, 10**6)]
+    for name, cells in beyond.items():
+        rows = pd.concat([table.iloc[:1]] * len(cells), ignore_index=True)
+        rows[name] = cells
+        nats = density.score_samples(rows)
+        assert np.isfinite(nats).all(), name
+        assert (nats < density.score_samples(table.iloc[:1])).all(), name
+    # what is certain stays impossible
+    assert density.score_samples(table.iloc[:2].assign(flag=2)).tolist() == [-np.inf] * 2
+    assert density.score_samples(table.iloc[:2].assign(calls=-1)).tolist() == [-np.inf] * 2
+    # and draws stay within the dates seen, none of which they favour
+    drawn = density.sample(6000, random_state=1)
+    assert drawn["calls"].between(table["calls"].min(), table["calls"].max()).all()
+    shares = [(of["day"] == end).mean() for end in (table["day"].min(), day) for of in (table, drawn)]
+    assert shares[1] < shares[0] + 5 * np.sqrt(shares[0] / 6000)
+    assert shares[3] < shares[2] + 5 * np.sqrt(shares[2] / 6000)
+    assert drawn["day"].between(table["day"].min(), day).all()
+
+
+@pytest.mark.parametrize(
+    ("stars", "low", "high"),
+    [(np.arange(1, 6), 0, np.inf), (np.r_[np.arange(1, 6), [5] * 20], 0, 5), (np.r_[[2] * 20, 2:7], 2, np.inf)],
+)
+def test_a_list_of_counts_ends_in_a_heap_alone(stars, low, high):
+    column = encoder_of(pd.DataFrame({"a": np.tile(stars, 100)}))[0].columns[0]
+    assert (column.low, column.high) == (low, high)
+    assert (np.isfinite(column.encode(np.array([7.0, 1e6]))[1]) == (high > 5)).all()
+
+
+def test_a_list_of_counts_between_ends_that_are_said_is_all_there_is():
+    table = pd.DataFrame({"a": np.tile(np.arange(1, 6), 100)})
+    column = encoder_of(table, {"a": {"kind": "count", "low": 1, "high": 5}})[0].columns[0]
+    assert column.scale is None
+    assert column.encode(np.array([0.0, 6.0]))[1].tolist() == [-np.inf] * 2
+
+
 def test_caps_and_zeros_are_points_of_mass(encoder):
     price, rain = (column_of(encoder, name) for name in ("price", "rain"))
     assert price.high == CAP

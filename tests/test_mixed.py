@@ -61,6 +61,37 @@ def test_cells_sum_to_one(base):
     assert np.isclose(np.exp(nats).sum(), 1.0, atol=1e-12)
 
 
+def test_a_cell_without_a_width_has_the_density_at_its_middle(base):
+    narrow, wide = jnp.asarray(ROW).at[3:6].set(0.3), jnp.asarray(ROW).at[3:6].set(jnp.array([0.3, 0.3, 0.3 + 1e-7]))
+    density, mass = (base.log_probs(row, CONTEXT) for row in (narrow, wide))
+    assert np.isclose(density[3], mass[3] - np.log(1e-7), atol=1e-6)
+    slope = jax.grad(lambda y: base.log_prob(narrow.at[3:6].set(y), CONTEXT))(0.3)
+    assert np.isfinite(slope)
+
+
+def test_draws_lie_between_the_outermost_edges_as_likely_as_the_masses_there(base):
+    """A cell, and a stretch of narrow ones where a number stays where it was drawn; nothing is heaped at the ends."""
+    cells = np.array([[-0.3, -1.0, 0.2], [0.2, 0.2, 0.9]])
+    short = Mixed(jax.random.key(0), base.sizes, base.presence, 2, cells={3: cells}, components=3, width=16, blocks=1)
+    short = eqx.tree_at(lambda base: base.network, short, base.network)
+    none, known = jnp.full(6, -1), jnp.array([True, True, True, False, False, False])
+    keys = jax.random.split(jax.random.key(5), 4000)
+    drawn = jax.jit(jax.vmap(lambda key: short.draw(key, jnp.asarray(ROW), known, none, CONTEXT)[0][3:6]))(keys)
+    is_cell = drawn[:, 0] == cells[0, 0]
+    assert np.array_equal(drawn[is_cell], np.tile(cells[0], (int(is_cell.sum()), 1)))
+    y = np.asarray(drawn[~is_cell])
+    assert (y == y[:, :1]).all()
+    assert y.min() > 0.2
+    assert y.max() < 0.9
+    ends = jnp.array([[-0.3, -1.0, 0.2], [0.5, 0.2, 0.9]])
+    nats = [base.log_probs(jnp.asarray(ROW).at[3:6].set(end), CONTEXT)[3] for end in ends]
+    share = np.exp(nats[0]) / np.exp(nats).sum()
+    assert abs(is_cell.mean() - share) < 4 * np.sqrt(share * (1 - share) / 4000)
+    middle = jnp.asarray(ROW).at[3:6].set(jnp.array([0.5, 0.2, 0.5]))
+    below = np.exp(base.log_probs(middle, CONTEXT)[3] - nats[1])
+    assert abs((y[:, 0] < 0.5).mean() - below) < 4 * np.sqrt(below * (1 - below) / len(y))
+
+
 @pytest.mark.parametrize("variable", [2, 4])
 def test_a_number_integrates_to_one(base, variable):
     grid = np.linspace(-1000, 1000, 400_001)

@@ -118,6 +118,13 @@ COLUMNS = {
     ),
     "VolumeSignWrong": (planted_columns.VolumeSignWrong(), {"log_volume_is_the_slope", "masses_sum_to_one"}),
     "VolumeOfAMass": (planted_columns.VolumeOfAMass(), {"masses_have_no_volume", "masses_sum_to_one"}),
+    "WidthForgotten": (
+        planted_columns.WidthForgotten(),
+        {"volume_of_a_narrow_cell_is_its_width", "masses_sum_to_one"},
+    ),
+    "WidthOfTheNextCell": (planted_columns.WidthOfTheNextCell(), {"volume_of_a_narrow_cell_is_its_width"}),
+    "NarrowCellsInFloat32": (planted_columns.NarrowCellsInFloat32(), {"cells_tile_the_line"}),
+    "NothingFarOut": (planted_columns.NothingFarOut(), {"open_ends_have_mass"}),
     "VolumeInAColumn": (planted_columns.VolumeInAColumn(), {"shapes_follow_the_cells"}),
     "NarrowedInside": (planted_columns.NarrowedInside(), {"cells_come_back"}),
     "SlightlyOff": (planted_columns.SlightlyOff(), {"cells_come_back", "draws_lie_in_the_range"}),
@@ -224,6 +231,6 @@ def test_what_the_faults_differ_from_is_right(dtype):
 
 
 def test_the_columns_that_faults_differ_from_are_right():
-    for right in (planted_columns.Mixed(), planted_columns.Counted(), planted_columns.Hours()):
-        laws.check_column(right)
+    for right in ("Mixed", "Counted", "FinelyCounted", "Hours"):
+        laws.check_column(getattr(planted_columns, right)())
     laws.check_column(Column("real", scale=planted_columns.Cubed(3.0, 2.0)))

@@ -49,12 +49,13 @@ class Mixed(Base):
     counts where the state ``presence[v]`` is 0 (with -1, always); elsewhere it holds 0 and adds nothing, and later
     variables read nothing of it, so that every pattern of absent numbers has its own exact density. A number may
     stand for a cell: then a row holds its middle and its edges a and b, and it counts with the cell's exact mass,
-    :math:`\sum_k w_{vk} (\Phi((b - \mu_{vk}) / s_{vk}) - \Phi((a - \mu_{vk}) / s_{vk}))`. So the sum is the log of
-    mass times density, one number for any row.
+    :math:`\sum_k w_{vk} (\Phi((b - \mu_{vk}) / s_{vk}) - \Phi((a - \mu_{vk}) / s_{vk}))`; where a and b are equal, with
+    the density there. So the sum is the log of mass times density, one number for any row.
 
     Shapes: V variables; ``z`` (dim,), a number for each variable and three for one in cells; ``context``
     (context_dim,). ``cells`` maps a variable to the cells that samples fall into, (cells, 3): middles and lower and
-    upper edges, rising. Outside (a level that a state does not have) the log density is -inf.
+    upper edges, rising; within one whose middle is its lower edge a number stays where it is drawn. Draws are those
+    that lie between the outermost edges. Outside (a level that a state does not have) the log density is -inf.
     Raises `ArgumentError` for sizes, presence or cells that describe no row.
 
     Source: Germain et al. 2015, "MADE"; Papamakarios et al. 2017, section 3.2 (MADE MoG); Uria et al. 2013, "RNADE".
@@ -250,13 +251,13 @@ class Mixed(Base):
         log_w, mean, log_s = self.scalar.mixture(theta)
         by_scale, y = jnp.exp(-log_s), z[layout.place[layout.values], None]
         density = gaussian.log_density((y - mean) * by_scale) - log_s
-        in_cells = layout.grid[:, None] >= 0
-        if not in_cells.any():
+        if not (layout.grid >= 0).any():
             return logsumexp(log_w + density, axis=1)
-        sides = zip(layout.edges, (-1.0, 1.0), strict=True)  # some cell where there is none
-        low, high = (jnp.where(in_cells & self._there(z)[:, None], z[edge, None], y + side) for edge, side in sides)
+        edges = [z[edge, None] for edge in layout.edges]
+        in_cell = self._there(z)[:, None] & (edges[0] < edges[1])
+        low, high = (jnp.where(in_cell, edge, y + side) for edge, side in zip(edges, (-1.0, 1.0), strict=True))
         mass = gaussian.log_mass((low - mean) * by_scale, (high - mean) * by_scale)
-        return logsumexp(log_w + jnp.where(in_cells, mass, density), axis=1)
+        return logsumexp(log_w + jnp.where(in_cell, mass, density), axis=1)
 
     def _value_tails(self, theta: Array, z: Array) -> tuple[Array, Array]:
         log_w, mean, log_s = self.scalar.mixture(theta)
@@ -280,8 +281,9 @@ class Mixed(Base):
         if len(layout.values):
             log_w, mean, log_s = self.scalar.mixture(parameters.values[slot])
             component_key, normal_key = jax.random.split(key)
-            k = jax.random.categorical(component_key, log_w)
-            y = mean[k] + jnp.exp(log_s[k]) * jax.random.normal(normal_key, (), z.dtype)
+            ends = [(end - mean) * jnp.exp(-log_s) for end in self._ends(slot)]
+            k = jax.random.categorical(component_key, log_w + gaussian.log_mass(*ends))
+            y = mean[k] + jnp.exp(log_s[k]) * _normal_between(normal_key, ends[0][k], ends[1][k])
             there = self._there(z)[slot]
             nats = self._value_log_probs(parameters.values, z)[slot]
             value = jnp.where(there, self._cell(slot, y), 0), jnp.where(there, nats, 0)
@@ -307,6 +309,15 @@ class Mixed(Base):
             value = jnp.where(self._there(z)[slot], self._cell(slot, y), 0)
         return jnp.where(jnp.asarray(self.sizes)[v] > 0, state, value)
 
+    def _ends(self, slot: Array) -> tuple[Array, Array]:
+        """Between which numbers the value at this place is drawn: the edges of its outermost cells."""
+        dtype, layout = self.grids.value.dtype, self.layout
+        if not (layout.grid >= 0).any():
+            return jnp.asarray(-BEYOND, dtype), jnp.asarray(BEYOND, dtype)
+        grid, cells = jnp.asarray(layout.grid)[slot], jnp.asarray(self.cells)[layout.values][slot]
+        bottom, top = self.grids.value[grid, 0, 1], self.grids.value[grid, cells - 1, 2]
+        return jnp.where(grid < 0, -BEYOND, bottom), jnp.where(grid < 0, BEYOND, top)
+
     def _cell(self, slot: Array, y: Array) -> Array:
         """(3,): the cell that a number of the value at this place falls into; the number itself for a density."""
         layout = self.layout
@@ -314,8 +325,9 @@ class Mixed(Base):
             return jnp.full(3, y)
         grid, cells = jnp.asarray(layout.grid)[slot], jnp.asarray(self.cells)[layout.values][slot]
         table = self.grids.value[grid]  # (most cells, 3)
-        cell = jnp.searchsorted(table[:, 1], y, side="right") - 1
-        return jnp.where(grid < 0, y, table[jnp.clip(cell, 0, jnp.maximum(cells - 1, 0))])
+        cell = table[jnp.clip(jnp.searchsorted(table[:, 1], y, side="right") - 1, 0, jnp.maximum(cells - 1, 0))]
+        stays = jnp.where(grid < 0, y, jnp.clip(y, cell[1], cell[2]))
+        return jnp.where((grid < 0) | (cell[0] == cell[1]), stays, cell)
 
     def _put(self, z: Array, v: Array, numbers: Array) -> Array:
         """The row with the numbers (3,) of variable v."""
@@ -341,13 +353,23 @@ def _log_probability(log_p: Array, level: Array) -> Array:
     return jnp.where((place == level) & (found > 0.5 * NOWHERE), found, -jnp.inf)
 
 
+def _normal_between(key: Array, low: Array, high: Array) -> Array:
+    """A standard normal number given that it lies between two."""
+    least = np.nextafter(np.array(-1, low.dtype), np.array(0, low.dtype))
+    bottom, top = (lax.erf(end / np.sqrt(2).astype(low.dtype)) for end in (low, high))
+    # so far out that both round to one number the end nearer to 0 is the likeliest
+    within = jax.random.uniform(key, (), low.dtype, jnp.maximum(bottom, least), jnp.maximum(top, least))
+    drawn = np.sqrt(2).astype(low.dtype) * lax.erf_inv(within)
+    return jnp.clip(jnp.where(bottom < top, drawn, 0), low, high)
+
+
 def _gridded(cells: Mapping[int, ArrayLike]) -> np.ndarray:
     """The cells of some variables as one array (variables, most cells, 3), filled up with unreachable ones."""
     tables = {v: np.asarray(table, np.float64) for v, table in cells.items()}
     filled = np.full((len(tables), max(map(len, tables.values()), default=0), 3), BEYOND)
     for row, (v, table) in enumerate(tables.items()):
         rising = table.ndim == 2 and table.shape[1] == 3 and (np.diff(table, axis=0) > 0).all()
-        if not rising or not ((table[:, 1] < table[:, 0]) & (table[:, 0] < table[:, 2])).all():
+        if not rising or not ((table[:, 1] <= table[:, 0]) & (table[:, 0] < table[:, 2])).all():
             raise ArgumentError(f"the cells of variable {v} must be rising rows of a middle between two edges")
         filled[row, : len(table)] = table
     return filled

@@ -228,7 +228,7 @@ def _of_gaussians(rows: Encoded, weights: Floats, means: Floats, covariances: Fl
 def _of_gaussian(
     middle: Floats, low: Floats, high: Floats, is_cell: Floats, mean: Floats, covariance: Floats
 ) -> Floats:
-    """One Gaussian, column by column given the earlier ones: densities, or masses of cells."""
+    """One Gaussian, column by column given the earlier ones: densities, or masses of cells that have a width."""
     from scipy.linalg import solve_triangular
 
     root = np.linalg.cholesky(covariance)
@@ -237,7 +237,7 @@ def _of_gaussian(
     nats = -0.5 * z**2 - np.log(deviation) - 0.5 * np.log(2 * np.pi)
     cells = np.flatnonzero(is_cell)
     below, above = ((edge - middle)[:, cells] / deviation[cells] + z[:, cells] for edge in (low, high))
-    nats[:, cells] = _log_mass(below, above)
+    nats[:, cells] = np.where(below < above, _log_mass(below, above), nats[:, cells])
     total: Floats = nats.sum(axis=1)
     return total
 

@@ -109,13 +109,38 @@ def log_volume_is_the_slope(case: ColumnCase) -> str | None:
 
 
 def masses_have_no_volume(case: ColumnCase) -> str | None:
-    """What has mass (a point, the missing mark, a number that stands for a cell) has log_volume 0."""
+    """What has mass (a point, the missing mark, a number that stands for a cell) has log_volume 0, unless narrow."""
     is_mass = np.ones(len(case.cells), bool)
     is_mass[: len(case.line)] = case.thing.is_cell
+    if case.thing.is_cell:
+        is_mass[: len(case.line)] = ~_is_narrow(case)
     wrong = is_mass & (case.encoded[1] != 0)
     if wrong.any():
         return f"{_first(case.cells, wrong)} has mass, but log_volume {_first(case.encoded[1], wrong)}"
     return None
+
+
+def volume_of_a_narrow_cell_is_its_width(case: ColumnCase) -> str | None:
+    """Where a cell is so narrow that its edges are its number, log_volume is the logarithm of its width in y.
+
+    By central differences of the scale; a number in ten may differ, as in `log_volume_is_the_slope`.
+    """
+    column = case.thing
+    if not column.is_cell or column.scale is None or column.grid is None:
+        return None
+    beside = np.concatenate([[np.inf], np.diff(column.grid.nearest(case.line)), [np.inf]])
+    tried = _is_narrow(case) & (np.maximum(beside[1:], beside[:-1]) == 1)  # and none is beside a point
+    line, y, volume = case.line[tried], case.values[tried, 0], case.volumes[tried]
+    if not len(line):
+        return None
+    step = np.maximum(STEP * (1 + np.abs(y)) * np.exp(-volume), 0.5) * column.grid.width
+    rise = column.scale.encode(line + step)[0] - column.scale.encode(line - step)[0]
+    fine = step > DIGITS * np.spacing(np.abs(line))
+    difference = np.where(fine, np.abs(np.log(rise / (2 * step) * column.grid.width) - volume), 0.0)
+    if np.quantile(difference, 0.9) <= TRUNCATION:
+        return None
+    wrong = ~(difference <= TRUNCATION)
+    return f"log_volume at {_first(line, wrong)} differs from its cell's width by {_first(difference, wrong)}"
 
 
 def order_is_kept(case: ColumnCase) -> str | None:
@@ -131,16 +156,23 @@ def order_is_kept(case: ColumnCase) -> str | None:
 
 
 def cells_tile_the_line(case: ColumnCase) -> str | None:
-    """Each cell ends where the next begins, half way between their numbers; the outermost reach to infinity."""
+    """Each cell ends where the next begins, half way between their numbers; the outermost reach to infinity.
+
+    Float32 keeps its edges apart from its number, unless the cell is narrow.
+    """
     column = case.thing
     if not column.is_cell or column.scale is None:
         return None
-    middle, lower, upper = case.values.T
-    wrong = ~((lower < middle) & (middle < upper))
+    _, lower, upper = case.values.T
+    wide = ~_is_narrow(case)
+    number, below, above = case.values.astype(np.float32).T
+    wrong = wide & ~((below < number) & (number < above))
     if wrong.any():
         return f"{_first(case.numbers, wrong)} does not lie within its cell"
     half_way = column.scale.encode((case.line[1:] + case.line[:-1]) / 2)[0]
-    wrong = (upper[:-1] != lower[1:]) | ~(np.abs(upper[:-1] - half_way) <= EXACT * (1 + np.abs(half_way)))
+    wrong = wide[1:] & wide[:-1] & (upper[:-1] != lower[1:])
+    wrong |= wide[:-1] & ~(np.abs(upper[:-1] - half_way) <= EXACT * (1 + np.abs(half_way)))
+    wrong &= case.steps == 1
     if wrong.any():
         return f"the cell of {_first(case.numbers[:-1], wrong)} does not end half way to the next"
     for place, edge in ((0, lower[0]), (-1, -upper[-1])):
@@ -174,6 +206,21 @@ def impossible_cells_have_no_mass(case: ColumnCase) -> str | None:
     if wrong.any():
         return f"{_first(case.impossible, wrong)} is impossible, but has log_volume {_first(log_volume, wrong)}"
     return None
+
+
+def open_ends_have_mass(case: ColumnCase) -> str | None:
+    """Where neither the column nor its scale ends, numbers far out are possible, as far as the grid reaches."""
+    column = case.thing
+    if column.scale is None or column.turn is not None or not len(case.line):
+        return None
+    far, (bottom, top) = case.numbers_at(FAR), column.scale.support()
+    is_beyond = np.isinf(max(column.low, bottom)) & (far < case.line[0])
+    is_beyond |= np.isinf(min(column.high, top)) & (far > case.line[-1])
+    if column.grid is not None:
+        is_beyond &= np.abs(column.grid.nearest(far)) <= column.grid.last
+    log_volume = column.encode(far)[1]
+    wrong = is_beyond & ~np.isfinite(log_volume)
+    return f"{_first(far, wrong)} is impossible, but the column has no end there" if wrong.any() else None
 
 
 def what_lies_beside_counts_as_the_nearest(case: ColumnCase) -> str | None:
@@ -226,13 +273,19 @@ def draws_lie_in_the_range(case: ColumnCase) -> str | None:
 
 
 def draws_have_mass(case: ColumnCase) -> str | None:
-    """A drawn number is a possible one; where numbers stand for cells, it has the x that was drawn."""
+    """A drawn number is a possible one; where numbers stand for cells, it has the x that was drawn.
+
+    In a stretch of narrow cells that is the number whose cell y is drawn in.
+    """
     column = case.thing
     if column.scale is None:
         return None
     numbers = column.decode(case.drawn, drawn=True)
     again, log_volume = column.encode(numbers)
-    wrong = ~(log_volume > -np.inf) | ((again != case.drawn).any(axis=1) & column.is_cell)
+    wrong = ~(log_volume > -np.inf)
+    if column.is_cell:
+        away = np.abs(again - case.drawn).max(axis=1)
+        wrong |= away > np.where(again[:, -1] == again[:, -2], np.exp(log_volume) + EXACT, 0.0)
     return f"{_first(numbers, wrong)} is drawn, but is impossible or another cell" if wrong.any() else None
 
 
@@ -266,10 +319,17 @@ def survives_its_state(case: ColumnCase) -> str | None:
     )
 
 
+def _is_narrow(case: ColumnCase) -> Flags:
+    """Which numbers (n,) stand for cells whose edges are the number itself."""
+    return np.asarray(case.values[:, 1] == case.values[:, 2], bool)
+
+
 def _mass_of_cells(case: ColumnCase) -> float:
-    """The normal mass of the cells of all numbers."""
-    _, lower, upper = case.values.T
-    return float(np.sum((ndtr(upper) - ndtr(lower)) * np.exp(case.volumes)))
+    """The normal mass of the cells of all numbers; between two that are not side by side it changes evenly."""
+    y, lower, upper = case.values.T
+    density = np.exp(-(y**2) / 2) / np.sqrt(2 * np.pi)
+    mass = np.where(_is_narrow(case), density, ndtr(upper) - ndtr(lower)) * np.exp(case.volumes)
+    return float(np.sum(case.steps * mass[:-1] + (case.steps - 1) / 2 * np.diff(mass)) + mass[-1])
 
 
 def _integral(case: ColumnCase) -> float:
@@ -296,10 +356,12 @@ LAWS: tuple[Law[ColumnCase], ...] = (
     states_are_what_they_say,
     log_volume_is_the_slope,
     masses_have_no_volume,
+    volume_of_a_narrow_cell_is_its_width,
     order_is_kept,
     cells_tile_the_line,
     masses_sum_to_one,
     impossible_cells_have_no_mass,
+    open_ends_have_mass,
     what_lies_beside_counts_as_the_nearest,
     never_nan,
     draws_lie_in_the_range,

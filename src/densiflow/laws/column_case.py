@@ -13,7 +13,8 @@ from densiflow.table.columns import Column
 
 SPREAD = np.linspace(-4.5, 4.5, 401)  # y of the numbers tried
 FAR = np.array([-1e6, -1e4, -700.0, -40.0, -9.0, 0.0, 9.0, 40.0, 700.0, 1e4, 1e6])
-MOST_CELLS = 1_000_000
+FINE = np.linspace(-4.5, 4.5, 10_001)  # so near to each other that every cell that is not narrow has one
+WITHIN = np.array([0.01, 0.5, 0.99])  # where draws lie in a stretch of narrow cells
 LARGEST = float(np.finfo(np.float64).max)
 ODD = np.array([np.nan, np.inf, -np.inf, LARGEST, -LARGEST, 5e-324, -5e-324, 0.0, 0.5, 2.0**53, -(2.0**63)])
 
@@ -28,9 +29,25 @@ class ColumnCase:
     def line(self) -> Numbers:
         """Numbers of the value (n,), rising; of a circle on the line it is opened to. None is a point of mass.
 
-        Where there are cells, these are all numbers between two far ones.
+        Where there are cells, all numbers between two far ones are among these, but for those of narrow cells, of which
+        there may be too many: here and there two that are side by side.
         """
-        return self._no_points(self.numbers_at(SPREAD, between=self.thing.is_cell))
+        column = self.thing
+        if not column.is_cell or column.grid is None:
+            return self._no_points(self.numbers_at(SPREAD))
+        place = column.grid.nearest(self.numbers_at(FINE))
+        numbers = column.grid.value(np.unique([place, place + 1]))
+        return self._no_points(numbers[(numbers >= column.low) & (numbers <= column.high)])
+
+    @cached_property
+    def steps(self) -> Numbers:
+        """How many numbers of a grid there are from each of the line to the next (n - 1,), points not counted."""
+        column = self.thing
+        assert column.grid is not None
+        points = np.asarray(column.points, np.float64)
+        points = points if column.turn is None else column.turn.opened(points, column.grid)
+        place, taken = (column.grid.nearest(of) for of in (self.line, points[column.grid.holds(points)]))
+        return np.diff(place) - np.diff(np.searchsorted(np.sort(taken), place))
 
     @cached_property
     def numbers(self) -> Numbers:
@@ -86,11 +103,8 @@ class ColumnCase:
         is_between = (self.line >= low) & (self.line <= high)
         return (float(low), float(high)) if is_between.any() else (column.low, column.high)
 
-    def numbers_at(self, y: Numbers, *, between: bool = False) -> Numbers:
-        """The numbers at y (n,), each once, rising, on the grid and between the ends; on the line of a circle.
-
-        With ``between`` every number of the grid from the first on, `MOST_CELLS` at most.
-        """
+    def numbers_at(self, y: Numbers) -> Numbers:
+        """The numbers at y (n,), each once, rising, on the grid and between the ends; on the line of a circle."""
         column = self.thing
         if column.scale is None:
             return np.empty(0)
@@ -98,8 +112,6 @@ class ColumnCase:
         if column.grid is None:
             return values
         place = column.grid.nearest(np.clip(values, *column.grid.ends(column.low, column.high)))
-        if between:
-            place = np.arange(place[0], min(place[-1] + 1, place[0] + MOST_CELLS))
         return column.grid.value(np.unique(place))
 
     def is_outermost(self, place: int) -> bool:
@@ -125,8 +137,14 @@ class ColumnCase:
 
     @cached_property
     def drawn(self) -> Numbers:
-        """X (n, width) that may be drawn: any y, or every cell between the numbers seen."""
-        return self.x_of(self.thing.cells_seen if self.thing.is_cell else FAR[:, None])
+        """X (n, width) that may be drawn: any y, or every cell between the numbers seen, and numbers of stretches."""
+        if not self.thing.is_cell:
+            return self.x_of(FAR[:, None])
+        rows = self.thing.cells_seen
+        is_stretch = rows[:, 0] == rows[:, 1]
+        bottom, top = rows[is_stretch, 1:].T
+        y = (bottom[:, None] + (top - bottom)[:, None] * WITHIN).ravel()
+        return self.x_of(np.concatenate([rows[~is_stretch], np.repeat(y[:, None], 3, axis=1)]))
 
     def _no_points(self, line: Numbers) -> Numbers:
         return line[~np.isin(self.closed(line), self.thing.points)]

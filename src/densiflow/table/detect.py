@@ -63,6 +63,8 @@ def _numbers_rows(sample: Sample) -> bool:
 
 def _of_numbers(sample: Sample) -> dict[str, Any]:
     values, share = sample.distinct
+    if values.tolist() == [0.0, 1.0]:
+        return {"kind": "boolean"}
     points = points_of(values, share, sample.size)
     is_rest, kept = ~np.isin(values, points), ~np.isin(sample.values, points)
     grid = grid_of(values[is_rest], share[is_rest], single=sample.is_single, exact=sample.is_exact)

@@ -9,12 +9,14 @@ import numpy as np
 from densiflow.errors import TableError
 from densiflow.table.columns import Column, Grid, Real, Scale, Skewed, Turn, Within
 from densiflow.table.columns.base import Floats
+from densiflow.table.columns.cells import Cells
 from densiflow.table.gridded import grid_of, grid_of_step, points_of
 from densiflow.table.sample import Sample
 from densiflow.table.shape import is_far_from_normal
 
-COARSE = 1e-3  # a grid whose cells are wider than that, in y, has cells with mass; else a density, rounded
-MOST_CELLS = 65_536
+# the share of the rows whose cells are not narrow from which all count as cells; else a density, rounded to the grid.
+# A density at every count sums to one only where nearly all cells are narrow
+COARSE, COARSE_COUNTS = 0.5, 0.01
 MOST_LEVELS = 64  # numbers that each get a state
 ROWS_A_LEVEL = 50.0
 FEWEST_TO_FIT = 10.0  # numbers, for a scale
@@ -33,15 +35,15 @@ class Parts:
     grid: Grid | None
     rest: Floats  # numbers that are no points
     weight: Floats
+    heaps: Floats  # points that stand out among the numbers beside them, or are said
     is_listed: bool = False  # whether every number that is not rare has a state
 
-    def is_closed(self, low: float | None, high: float | None) -> bool:
-        """Whether there is nothing between or beside the points, as far as the ends that are said."""
+    def is_closed(self, low: float, high: float) -> bool:
+        """Whether there is nothing between two ends but points."""
         if not self.is_listed or len(self.rest) or self.grid is None:
             return self.is_listed and not len(self.rest)
-        least, greatest = float(self.points.min()), float(self.points.max())
-        first, last = self.grid.ends(least if low is None else low, greatest if high is None else high)
-        return round((last - first) / self.grid.width) + 1 == len(self.points)
+        first, last = self.grid.ends(low, high)
+        return np.isfinite(last - first) and round((last - first) / self.grid.width) + 1 == len(self.points)
 
 
 def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
@@ -53,7 +55,7 @@ def fit_value(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Column:
         return Column(kind, (), sample.is_missing, Real.fit(sample.values, sample.weight))
     parts = _parts(kind, sample, spec)
     low, high = _ends(kind, sample, parts, spec)
-    if parts.is_closed(spec.get("low"), spec.get("high")):
+    if parts.is_closed(low, high):
         return Column(kind, tuple(parts.points.tolist()), sample.is_missing)
     rest, weight = parts.rest, parts.weight
     if max(float(len(rest)), float(weight.sum())) < FEWEST_TO_FIT:
@@ -117,15 +119,16 @@ def _parts(kind: str, sample: Sample, spec: Mapping[str, Any]) -> Parts:
         low = 0.0 if kind == "positive" and spec.get("low") is None else spec.get("low")
         at_ends = np.isin(values, [end for end in (low, spec.get("high")) if end is not None])
         points = np.union1d(points, values[at_ends])
+    heaps = points
     is_listed = spec.get("atoms") is None and kind in (WHOLE, "rounded", "bounded", "positive") and looks
     is_listed = is_listed and len(values) <= MOST_LEVELS and sample.size >= ROWS_A_LEVEL * len(values)
     if is_listed:
         points = values[share >= max(RARE_SHARE, RARE_ROWS / sample.size)]
     elif grid is not None and looks and kind not in ("date", WHOLE):
         beside = values[~grid.holds(values)]  # a few numbers beside the grid are points of their own
-        points = np.union1d(points, beside) if len(beside) <= 2 * len(points) + 8 else points
+        heaps = points = np.union1d(points, beside) if len(beside) <= 2 * len(points) + 8 else points
     is_rest = ~np.isin(sample.values, points)
-    return Parts(points, grid, sample.values[is_rest], sample.weight[is_rest], is_listed)
+    return Parts(points, grid, sample.values[is_rest], sample.weight[is_rest], heaps, is_listed)
 
 
 def _found_grid(values: Floats, share: Floats, sample: Sample) -> Grid | None:
@@ -140,9 +143,9 @@ def _ends(kind: str, sample: Sample, parts: Parts, spec: Mapping[str, Any]) -> t
     if low is None and (kind == "positive" or (kind == WHOLE and least >= 0)):
         low = 0.0
     if looks and kind not in ("date", "periodic"):
-        # numbers that end in a point of mass end there
-        low = least if spec.get("low") is None and _is_point(least, sample, parts) else low
-        high = greatest if high is None and _is_point(greatest, sample, parts) else high
+        # numbers that end in a heap end there
+        low = least if spec.get("low") is None and _is_heap(least, sample, parts) else low
+        high = greatest if high is None and _is_heap(greatest, sample, parts) else high
     if kind == "bounded":
         margin = _margin(sample, parts)
         low = least - margin if low is None else low
@@ -150,11 +153,11 @@ def _ends(kind: str, sample: Sample, parts: Parts, spec: Mapping[str, Any]) -> t
     return -np.inf if low is None else float(low), np.inf if high is None else float(high)
 
 
-def _is_point(number: float, sample: Sample, parts: Parts) -> bool:
-    """Whether the number is a point that more than a few rows hold."""
+def _is_heap(number: float, sample: Sample, parts: Parts) -> bool:
+    """Whether the number is a heap of more than a few rows."""
     values, share = sample.distinct
     held = float(share[np.searchsorted(values, number)])
-    return number in parts.points and held >= max(RARE_SHARE, RARE_ROWS / sample.size)
+    return number in parts.heaps and held >= max(RARE_SHARE, RARE_ROWS / sample.size)
 
 
 def _margin(sample: Sample, parts: Parts) -> float:
@@ -228,8 +231,8 @@ def _with_cells(column: Column, values: Floats, weight: Floats) -> Column:
     bottom, top = column.scale.support()
     edges = [np.clip(values + d, np.nextafter(bottom, np.inf), np.nextafter(top, -np.inf)) for d in (-half, half)]
     width = column.scale.encode(edges[1])[0] - column.scale.encode(edges[0])[0]
-    few = column.seen is not None and (column.seen[1] - column.seen[0]) / column.grid.width < MOST_CELLS
-    return replace(column, is_cell=few and float(weight[width > COARSE].sum()) > 0.5 * float(weight.sum()))
+    share = float(weight[width > Cells.NARROW].sum()) / float(weight.sum())
+    return replace(column, is_cell=share > (COARSE_COUNTS if column.is_strict else COARSE))
 
 
 def _ended(column: Column, sample: Sample, values: Floats, weight: Floats) -> Column:

@@ -29,8 +29,9 @@ class Column:
     State 0 is a value, where there is a ``scale``; then come the ``points``, single numbers that have mass; last, with
     ``is_missing``, the missing mark. A column with a single state has no state variable. A value between ``low`` and
     ``high`` is y on its scale, and then log_volume is the scale's; with ``is_cell`` it is the cell of its ``grid``
-    (y, and the edges of the cell), which has mass, and then log_volume is 0. Cells tile the line without the points.
-    What is nothing of all that is impossible: state -1, log_volume -inf.
+    (y, and the edges of the cell), which has mass, and then log_volume is 0. Cells tile the line without the points;
+    a narrow one is y three times, and log_volume is the logarithm of its width in y. What is nothing of all that is
+    impossible: state -1, log_volume -inf.
 
     ``seen`` are the least and the greatest number seen: draws keep within them. With ``is_strict`` numbers beside the
     grid are impossible; else they count as the nearest on it. A column with a ``turn`` is a circle: low, high and
@@ -114,7 +115,10 @@ class Column:
 
     @property
     def cells_seen(self) -> Floats:
-        """Every cell between the numbers seen, rising: y of its number and of its edges (cells, 3)."""
+        """What draws fall into, rising: y of the number and of the edges of every cell between the numbers seen.
+
+        Of narrow cells, stretches (lower edge, lower edge, upper edge); (rows, 3).
+        """
         assert self.is_cell
         assert self.seen is not None
         return self._cells.between(self.seen)
@@ -160,9 +164,8 @@ class Column:
         assert self.grid is not None
         index = self.grid.nearest(inside)
         possible &= self._cells.holds(index) & (np.abs(index) <= self.grid.last)
-        x = self._cells.of(np.clip(index, -self.grid.last, self.grid.last))
-        possible &= np.abs(x[:, 0]) < self._cells.FAR
-        return np.where(possible[:, None], x, 0.0), np.where(possible, 0.0, -np.inf)
+        x, volume = self._cells.of(np.clip(index, -self.grid.last, self.grid.last))
+        return np.where(possible[:, None], x, 0.0), np.where(possible, volume, -np.inf)
 
     def _numbers(self, y: Floats, drawn: bool) -> Floats:
         """The numbers at y, on the grid and between the ends."""
@@ -170,7 +173,8 @@ class Column:
         ends = self._ends_of_draws if drawn else self._ends
         values = np.clip(self.scale.decode(y), *ends)
         if self.grid is not None:
-            values = np.clip(self.grid.rounded(values), *ends)
+            nearest = self.grid.value(self._cells.nearest(values)) if self.is_cell else self.grid.rounded(values)
+            values = np.clip(nearest, *ends)
         return values if self.turn is None else self.turn.closed(values, self.grid)
 
     @cached_property
@@ -198,10 +202,13 @@ class Column:
 
     @cached_property
     def _ends_of_draws(self) -> tuple[float, float]:
-        """The same between the numbers seen; cells that are drawn lie there already."""
+        """The same between the numbers seen, or the next cell beyond them where these are all points."""
         low, high = self._ends
-        if self.seen is None or self.is_cell:
+        if self.seen is None:
             return low, high
+        if self.is_cell and self.grid is not None:
+            first, last = self.grid.value(np.array(self._cells.within(self.seen)))
+            return float(first), float(last)
         least, greatest = self.seen if self.grid is None else self.grid.ends(*self.seen)
         return max(low, least), min(high, greatest)
 
