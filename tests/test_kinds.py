@@ -3,6 +3,7 @@
 import datetime
 import json
 
+import jax
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -363,6 +364,31 @@ def test_draws_keep_points_and_grids(fitted, drawn):
     assert set(drawn["colour"].dropna()) <= {"red", "green", "blue"}
     assert (drawn["same"] == 2.5).all()
     assert drawn["day"].dropna().between(table["day"].min(), table["day"].max()).all()
+
+
+def test_draws_that_leave_what_was_seen_are_drawn_anew():
+    """Instants end abruptly, where a density does not: none is heaped at the first and the last."""
+    rng = np.random.default_rng(0)
+    seconds = rng.integers(0, 10**6, 600)
+    table = pd.DataFrame({"at": np.datetime64("2020-01-01", "s") + seconds, "b": rng.normal(size=600)})
+    density = FlowDensity(layers=1, hidden=(8,), max_epochs=3, validation=0, random_state=0, verbose=False).fit(table)
+    assert density.encoder_.meanings == ("density, rounded to steps of 1 second", "density")
+    drawn = density.sample(3000, random_state=1)
+    assert drawn["at"].between(table["at"].min(), table["at"].max()).all()
+    assert drawn["at"].isin([table["at"].min(), table["at"].max()]).sum() < 4
+    x = density.flow_.sample(jax.random.key(0), 3000)
+    assert density.encoder_.is_beyond_seen(np.asarray(x, np.float64)).mean() > 0.01  # or nothing was tried
+    assert drawn.iloc[:700].equals(density.sample(700, random_state=1))
+
+
+def test_a_number_beyond_those_seen_is_told(encoder):
+    visits, day = column_of(encoder, "visits"), column_of(encoder, "day")
+    for column in (visits, day):
+        least, greatest = column.seen
+        cells = np.array([least, greatest, greatest + column.grid.width, np.nan])
+        assert column.is_beyond_seen(column.encode(cells)[0]).tolist() == [False, False, True, False]
+    assert not column_of(encoder, "plain").is_beyond_seen(np.array([[1e9]])).any()
+    assert not column_of(encoder, "colour").is_beyond_seen(np.array([[1.0]])).any()
 
 
 def test_cells_outside_score_minus_infinity(fitted):

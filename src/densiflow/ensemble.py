@@ -13,9 +13,8 @@ from jax import Array, lax
 from jax.scipy.special import logsumexp
 from numpy.typing import ArrayLike
 
-from densiflow.arguments import check_count
 from densiflow.errors import ArgumentError
-from densiflow.flow import Flow, _draw, _log_prob, _sample, over_rows
+from densiflow.flow import Flow, Places, _draw, _log_prob, _sample, over_rows
 
 
 @final
@@ -85,13 +84,12 @@ class Ensemble(eqx.Module):
         """Log density of each row, nats: (..., dim) and (..., c) to (...); -inf outside every member's domain."""
         return over_rows(_mixture_log_prob, self, x, context)
 
-    def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int = 0) -> Array:
+    def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int | Places = 0) -> Array:
         """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
 
-        A row, and the member that draws it, depend on the key, its place (counted from `start`) and its context
-        alone. Raises `KeyTypeError` for an int as key.
+        A row, and the member that draws it, depend on the key, its place and its context alone; `start` is the place
+        of the first, or those of all. Raises `KeyTypeError` for an int as key.
         """
-        check_count("the place of the first sample", start, 0)
         return _draw(_mixture_sample, self, key, n, context, start)
 
     def sample_and_log_prob(self, key: Array, n: int, context: ArrayLike | None = None) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from densiflow import precision, rows
 from densiflow.arguments import check_count
@@ -26,6 +26,8 @@ from densiflow.errors import ArgumentError, ContextError, ShapeError
 from densiflow.fixed import Fixed
 from densiflow.networks.mlp import MLP
 from densiflow.spaces import REAL
+
+Places = NDArray[np.integer[Any]]
 
 
 @final
@@ -123,13 +125,12 @@ class Flow(eqx.Module):
         """Rows in base space to data: ``(x (..., dim), log_det (...))``."""
         return over_rows(_to_data, self, z, context)
 
-    def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int = 0) -> Array:
+    def sample(self, key: Array, n: int, context: ArrayLike | None = None, *, start: int | Places = 0) -> Array:
         """Draw rows: (n, dim); for a context (c,) also (n, dim), for (m, c) (n, m, dim).
 
-        A row depends on the key, its place and its context alone; `start` is the place of the first. Raises
-        `KeyTypeError` for an int as key.
+        A row depends on the key, its place and its context alone; `start` is the place of the first, or those of all.
+        Raises `KeyTypeError` for an int as key.
         """
-        check_count("the place of the first sample", start, 0)
         return _draw(_sample, self, key, n, context, start)
 
     def sample_and_log_prob(self, key: Array, n: int, context: ArrayLike | None = None) -> tuple[Array, Array]:
@@ -202,7 +203,7 @@ def over_rows(compiled: Any, flow: Any, x: ArrayLike, context: ArrayLike | None)
     return rows.in_pieces(partial(compiled, flow), [flat_x, flat_context], batch, facts.sizes)
 
 
-def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | None, start: int = 0) -> Any:
+def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | None, start: int | Places = 0) -> Any:
     facts = _facts_of(flow)
     rows.check_key(key)
     rows.check_context(context, facts.context_dim)
@@ -211,7 +212,11 @@ def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | Non
     batch: tuple[int, ...] = (n, *(() if context is None else np.shape(context)[:-1]))
     traced = facts.traced or rows.is_traced(key, context)
     xp: Any = jnp if traced else np
-    index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
+    if isinstance(start, np.ndarray):
+        index = xp.asarray(start, xp.uint32)
+    else:
+        check_count("the place of the first sample", start, 0)
+        index = xp.arange(start, start + math.prod(batch), dtype=xp.uint32)
     if context is not None:
         width = facts.context_dim
         context = xp.broadcast_to(xp.asarray(context, facts.dtype), (*batch, width)).reshape(-1, width)

@@ -15,7 +15,7 @@ from densiflow import precision
 from densiflow.arguments import check_count
 from densiflow.ensemble import Ensemble
 from densiflow.errors import ArgumentError, ShapeError
-from densiflow.estimators import checkpoints, conditioning, given, mixed_rows, parts, saved
+from densiflow.estimators import checkpoints, conditioning, given, mixed_rows, parts, saved, within_seen
 from densiflow.estimators.conditioning import DRAWS
 from densiflow.estimators.features import remember_features
 from densiflow.estimators.fitted import Fitted, check_fitted
@@ -259,6 +259,8 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         With m context rows, ``n_samples * m`` rows: all draws of the first context row first. A row depends on
         the seed and its place alone. Cells are missing as often as in the table fitted on; with ``complete`` none is.
+        Numbers that were real in fitting are any; others lie between the least and the greatest seen, and rows follow
+        the density given that they do.
         """
         matrix = next(self._drawn(n_samples, context, random_state))
         if complete and np.isnan(matrix).any():
@@ -347,8 +349,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for rows in shares(count, size or count):
             seen = None if encoded is None else encoded[np.arange(start, start + rows) // n_samples]
             with self._fitted_precision():
-                drawn = self.flow_.sample(key, rows if seen is None else 1, seen, start=start)
-                x = np.asarray(drawn, np.float64).reshape(rows, -1)
+                x = within_seen.drawn(self.flow_, self.encoder_, key, np.arange(start, start + rows), seen)
             yield self.encoder_.decode(x, drawn=True)
             start += rows
 

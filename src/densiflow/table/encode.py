@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densiflow.errors import ArgumentError, DensiflowWarning, TableError, UnregisteredClassError
 from densiflow.table import frames, words
@@ -97,6 +98,15 @@ class Encoder:
             matrix[:, i] = column.decode(x[:, start : start + column.width], drawn=drawn)
             start += column.width
         return matrix
+
+    def is_beyond_seen(self, x: Floats) -> NDArray[np.bool_]:
+        """Which rows hold a number that lies beyond those seen in a column whose draws keep within them."""
+        is_beyond = np.zeros(len(x), bool)
+        start = 0
+        for column in self.columns:
+            is_beyond |= column.is_beyond_seen(x[:, start : start + column.width])
+            start += column.width
+        return is_beyond
 
     def build(self, matrix: Floats) -> Any:
         """Cells (n, d) as a table of the container fitted on, without the columns that are left out."""

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Self, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densiflow.errors import ArgumentError
 from densiflow.table.columns.base import Floats, Scale
@@ -113,6 +114,15 @@ class Column:
             values[present] = self._numbers(x[present, 1], drawn)
         return values
 
+    def is_beyond_seen(self, x: Floats) -> NDArray[np.bool_]:
+        """Which x (n, width) are a value whose number, on a grid the nearest there, is not between those seen."""
+        if self.scale is None or self.seen is None:
+            return np.zeros(len(x), bool)
+        line = self._on_line(x[:, int(self.has_state)], self._ends)
+        low, high = self._ends_of_draws
+        present = x[:, 0] == 0 if self.has_state else np.ones(len(x), bool)
+        return np.asarray(present & ((line < low) | (line > high)), bool)
+
     @property
     def cells_seen(self) -> Floats:
         """What draws fall into, rising: y of the number and of the edges of every cell between the numbers seen.
@@ -169,13 +179,17 @@ class Column:
 
     def _numbers(self, y: Floats, drawn: bool) -> Floats:
         """The numbers at y, on the grid and between the ends."""
+        line = self._on_line(y, self._ends_of_draws if drawn else self._ends)
+        return line if self.turn is None else self.turn.closed(line, self.grid)
+
+    def _on_line(self, y: Floats, ends: tuple[float, float]) -> Floats:
+        """The same, those of a circle where it is opened."""
         assert self.scale is not None
-        ends = self._ends_of_draws if drawn else self._ends
         values = np.clip(self.scale.decode(y), *ends)
-        if self.grid is not None:
-            nearest = self.grid.value(self._cells.nearest(values)) if self.is_cell else self.grid.rounded(values)
-            values = np.clip(nearest, *ends)
-        return values if self.turn is None else self.turn.closed(values, self.grid)
+        if self.grid is None:
+            return values
+        nearest = self.grid.value(self._cells.nearest(values)) if self.is_cell else self.grid.rounded(values)
+        return np.clip(nearest, *ends)
 
     @cached_property
     def _labels(self) -> Floats:
