@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from densiflow import FlowDensity
-from densiflow.errors import DensiflowWarning, TableError
+from densiflow.errors import ArgumentError, DensiflowWarning, TableError
 from densiflow.table import Encoder, matching, read
 
 pd = pytest.importorskip("pandas")
@@ -296,6 +296,17 @@ def test_what_is_said_overrules_what_is_read(kind):
     encoder, matrix = encoder_of(arrow().select([name, "code", "holes"]), {name: spec})
     assert (encoder.columns[0].kind, encoder.meanings[0]) == (kind, meaning)
     assert np.isfinite(encoder.encode(matrix)[1]).all()
+
+
+def test_kinds_of_context_columns_are_taken_too():
+    table, context = (arrow().select(names).to_pandas() for names in (["plain"], ["hour", "big"]))
+    kinds = {"hour": {"kind": "periodic", "period": 24}, "plain": "skewed"}
+    quick = {"layers": 1, "hidden": (4,), "max_epochs": 1, "validation": 0, "random_state": 0, "verbose": False}
+    density = FlowDensity(columns=kinds, **quick).fit(table, context=context)
+    assert [column.kind for column in density.encoder_.columns] == ["skewed"]
+    assert [column.kind for column in density.context_encoder_.columns] == ["periodic", "count"]
+    with pytest.raises(ArgumentError, match="no column 'hours' to give a kind to"):
+        FlowDensity(columns={"hours": "count"}, **quick).fit(table, context=context)
 
 
 @pytest.mark.parametrize(

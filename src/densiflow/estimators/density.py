@@ -56,7 +56,7 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             what follows chosen by the table's size; "mixed", cells one after the other, each given those before it; the
             name of a recipe, such as "maf" or "neural_spline", for that on its own base; or a `Flow` to start from.
             The last two take real numbers alone.
-        columns: kinds of columns by name, such as ``{"price": "positive"}`` or with options
+        columns: kinds of columns by name, those of a context too, such as ``{"price": "positive"}`` or with options
             ``{"price": {"kind": "bounded", "low": 0}}``; others are read from the cells of a data frame, and real in an
             array of numbers. "auto" reads all from their cells, "real" none.
         layers, hidden, activation: the recipe's; None leaves the choice to "auto". For "mixed", residual blocks and
@@ -154,11 +154,12 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rng = generator(rng_key)
         validation, max_epochs = self._validation(int(np.count_nonzero(weight)))
         train, held = split(Rows(matrix, context_matrix, weight), validation, rng)
-        encoder = Encoder.fit(schema, train.x, train.weight, kinds_of(self.columns), detect=detect)
+        kinds, context_kinds = kinds_of(self.columns, schema, context_schema)
+        encoder = Encoder.fit(schema, train.x, train.weight, kinds, detect=detect)
         context_encoder = None
         if context_schema is not None and train.context is not None:
             detect = detects(context_schema, None)
-            context_encoder = Encoder.fit(context_schema, train.context, train.weight, detect=detect)
+            context_encoder = Encoder.fit(context_schema, train.context, train.weight, context_kinds, detect=detect)
         choices = choices_for(self, len(train), encoder)
         options = Options(
             max_epochs, self.patience, choices.batch_size, self.learning_rate, choices.weight_decay, self.verbose

@@ -1,6 +1,6 @@
 """From an estimator's arguments to the flow that training starts from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from typing import Any
@@ -34,9 +34,15 @@ def detects(schema: Schema, columns: Any) -> bool:
     return schema.container != "numpy" or "object" in schema.dtypes
 
 
-def kinds_of(columns: Any) -> Any:
-    """The kinds that are given by column."""
-    return None if isinstance(columns, str) else columns
+def kinds_of(columns: Any, schema: Schema, context: Schema | None) -> tuple[Any, Any]:
+    """The kinds that are given by column: those of the table's, and those of names that only its context has."""
+    if isinstance(columns, str):
+        return None, None
+    if context is None or not isinstance(columns, Mapping):
+        return columns, None
+    theirs = {key for key in columns if key in (context.names or ()) and key not in schema.keys}
+    ours = {key: spec for key, spec in columns.items() if key not in theirs}
+    return ours, {key: columns[key] for key in theirs}
 
 
 def choices_for(estimator: Any, rows: int, encoder: Encoder) -> Choices:
