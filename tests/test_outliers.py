@@ -170,3 +170,12 @@ def test_mistakes_are_named(fitted, X, call, error, words):
     message = str(caught.value)
     assert "\n" not in message
     assert all(word in message for word in words), message
+
+
+def test_what_is_not_fitted_to_missing_cells_predicts_of_none(X):
+    """As scikit-learn asks; they are scored all the same."""
+    detector = FlowOutlierDetector(**{**QUICK, "flow": "made", "max_epochs": 1}).fit(X)
+    lacking = np.where(np.arange(3) == 1, np.nan, X[:2])
+    with pytest.raises(TableError, match="column 1, row 0 holds NaN"):
+        detector.predict(lacking)
+    assert np.isfinite(detector.decision_function(lacking)).all()

@@ -20,6 +20,7 @@ from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState, key_of
 from densiflow.estimators.row_by_row import sliceable
 from densiflow.estimators.targets import read_labels
+from densiflow.estimators.unfitted import check_cells
 from densiflow.flow import Flow
 from densiflow.table import frames
 from densiflow.table.refusals import shown
@@ -134,6 +135,7 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def class_log_prob(self, X: Any) -> Floats:
         """(n, classes) log densities of rows given each class, nats, in the units of `X`."""
         check_fitted(self)
+        check_cells(self.flow, self.densities_[0].encoder_, X)
         table = sliceable(X)
         if not self.share:
             return np.stack([density.score_samples(table) for density in self.densities_], axis=1)
@@ -209,11 +211,6 @@ class FlowClassifier(Kept, ClassifierMixin, BaseEstimator):  # type: ignore[misc
         flow = "mixed" if isinstance(self.flow, str) and self.flow == "auto" else self.flow
         seed = int(np.asarray(jax.random.key_data(key))[-1])
         return FlowDensity(flow, self.columns, **{**passed_on(self), "random_state": seed})
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # a missing cell says that it is, or nothing
-        return tags
 
     def _to_state(self) -> dict[str, Any]:
         return {

@@ -18,6 +18,7 @@ from densiflow.estimators.fitted import check_fitted
 from densiflow.estimators.parameters import held_params, passed_on, restored_params
 from densiflow.estimators.pickling import Kept
 from densiflow.estimators.randomness import RandomState
+from densiflow.estimators.unfitted import check_cells, reads_kinds
 from densiflow.flow import Flow
 from densiflow.table.refusals import shown
 from densiflow.training import History
@@ -125,7 +126,12 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """(n,) 1 for inliers, -1 for outliers."""
+        """(n,) 1 for inliers, -1 for outliers.
+
+        Raises `TableError` for missing cells where ``flow`` is a recipe or a `Flow`, which `fit` refuses there too.
+        """
+        check_fitted(self)
+        check_cells(self.flow, self.density_.encoder_, X)
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def contributions(self, X: Any, *, draws: int = DRAWS, return_std: bool = False) -> Any:
@@ -166,7 +172,7 @@ class FlowOutlierDetector(Kept, OutlierMixin, BaseEstimator):  # type: ignore[mi
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True  # a missing cell says that it is, or nothing
+        tags.input_tags.allow_nan = reads_kinds(self.flow)
         return tags
 
     def _share(self) -> float:

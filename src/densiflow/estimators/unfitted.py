@@ -14,6 +14,7 @@ from densiflow.errors import ArgumentError, ShapeError
 from densiflow.estimators import mixed_rows
 from densiflow.estimators.auto import Choices, choose, choose_mixed
 from densiflow.flow import Flow
+from densiflow.table.as_fitted import as_fitted
 from densiflow.table.encode import Encoder
 from densiflow.table.schema import Schema
 
@@ -23,6 +24,12 @@ MIXED = "mixed"
 def reads_kinds(flow: Any) -> bool:
     """Whether the columns may be of any kind: a recipe or a `Flow` takes real numbers alone."""
     return isinstance(flow, str) and flow in ("auto", MIXED)
+
+
+def check_cells(flow: Any, encoder: Encoder, table: Any) -> None:
+    """Raise `TableError` for missing cells where `fit` does: scikit-learn's rule is that ``predict`` then does too."""
+    if not reads_kinds(flow):
+        as_fitted(encoder, table, "the table", mixed=False)
 
 
 def detects(schema: Schema, columns: Any) -> bool:
