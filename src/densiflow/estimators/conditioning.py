@@ -58,7 +58,7 @@ def log_probs(fitted: Fitted, matrix: Floats, context: Floats | None) -> Floats:
     """
     x, log_volume = fitted.encoder.encode(matrix)
     nats = np.asarray(fitted.model.log_prob(x, context), np.float64) + log_volume
-    known = says_something(fitted.encoder, matrix)
+    known = fitted.encoder.says_something(matrix)
     some = ~known.all(axis=1)
     if some.any():
         given = None if context is None else for_each(context, len(x))[some]
@@ -124,19 +124,6 @@ def imputed(
         decoded = encoder.decode(drawn.rows[np.arange(len(part)), chosen], drawn=True)
         out[part] = np.where(known[part], matrix[part], decoded)
     return out
-
-
-def says_something(encoder: Encoder, matrix: Floats) -> Booleans:
-    """(n, columns): cells that say something, be it that they are missing."""
-    says = np.array([column.is_missing for column in encoder.columns]) | ~modelled(encoder)
-    return ~np.isnan(matrix) | says
-
-
-def modelled(encoder: Encoder) -> Booleans:
-    """(columns,): which have a variable."""
-    found = np.zeros(encoder.schema.width, bool)
-    found[[variable.column for variable in encoder.variables]] = True
-    return found
 
 
 def for_each(context: Floats, n: int) -> Floats:

@@ -25,7 +25,7 @@ def column_scores(
 
     A cell that says nothing adds nothing.
     """
-    known = conditioning.says_something(fitted.encoder, matrix)
+    known = fitted.encoder.says_something(matrix)
     if not mixed_rows.is_mixed(fitted.model):
         return _steps(fitted, matrix, known, context, key, draws)
     x, log_volumes = fitted.encoder.encode_columns(matrix)
@@ -49,7 +49,7 @@ def _steps(
     before, error_before = np.zeros(len(matrix)), np.zeros(len(matrix))
     context = None if context is None else conditioning.for_each(context, len(matrix))
     first = np.zeros(matrix.shape, bool)
-    for i in np.flatnonzero(conditioning.modelled(fitted.encoder)):
+    for i in np.flatnonzero(fitted.encoder.modelled):
         rows = np.flatnonzero(known[:, i])
         first[rows, i] = True
         given = None if context is None else context[rows]

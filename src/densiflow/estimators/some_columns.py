@@ -89,7 +89,7 @@ class Conditional:
         self.density, self.given = density, dict(given)
         encoder = density.encoder_
         self._places = _places(encoder, tuple(self.given))
-        kept = conditioning.modelled(encoder)
+        kept = encoder.modelled
         self._others = [i for i in range(encoder.schema.width) if kept[i] and i not in self._places]
         if not self._others:
             raise ArgumentError("every column of the model is given, and none left: leave out those to be drawn")
@@ -167,5 +167,5 @@ def _scattered(encoder: Encoder, places: Sequence[int], X: Any) -> tuple[Floats,
     matrix = np.full((len(cells), encoder.schema.width), np.nan)
     matrix[:, places] = cells
     known = np.zeros(matrix.shape, bool)
-    known[:, places] = conditioning.says_something(encoder, matrix)[:, places]
+    known[:, places] = encoder.says_something(matrix)[:, places]
     return matrix, known

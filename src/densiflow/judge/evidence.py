@@ -16,7 +16,7 @@ from densiflow.judge.correlations import Correlations, correlations
 from densiflow.judge.likelihood import Likelihood, likelihood
 from densiflow.judge.marginals import Marginal, marginals
 from densiflow.judge.nearest_rows import NearestRows, nearest_rows
-from densiflow.judge.seen import columns_seen, context_seen, kept_columns, kept_of
+from densiflow.judge.seen import columns_seen, context_seen, kept_columns, kept_of, whole_rows
 from densiflow.judge.surprising_rows import SurprisingRow, surprising_rows
 from densiflow.judge.two_sample import TwoSample, two_sample
 
@@ -87,10 +87,10 @@ def examine(
     """Ask everything of a fitted model and rows that it was not fitted on.
 
     Long tables are thinned: at most 10,000 rows are scored, 3,000 transformed, 2,000 compared by a classifier and by
-    distances. ``train``, the rows fitted on, is optional: simpler densities then learn from them, and samples are
-    searched for copies of them; with a context, ``train_context`` belongs to them. With a context there is one sample
-    for each row, and context columns count as columns of both tables in the two-sample test. ``tell`` is called with
-    what is done next.
+    distances. Rows that lack a cell which the model knows only present are scored, and not transformed. ``train``, the
+    rows fitted on, is optional: simpler densities then learn from them, and samples are searched for copies of them;
+    with a context, ``train_context`` belongs to them. With a context there is one sample for each row, and context
+    columns count as columns of both tables in the two-sample test. ``tell`` is called with what is done next.
 
     Raises `TableError` or `ContextError` where the table does not fit the model, `TableError` for fewer than 2 rows.
     """
@@ -110,7 +110,8 @@ def examine(
     seen = paired(columns_seen(model, table), columns_seen(model, drawn))
     data, samples = (list(side) for side in zip(*seen, strict=True))
     tell("calibration")
-    part = np.sort(rng.choice(height(table), min(height(table), MOST_TRANSFORMED), replace=False))
+    whole = np.flatnonzero(whole_rows(model, table))
+    part = np.sort(rng.choice(whole, min(len(whole), MOST_TRANSFORMED), replace=False))
     rows, beside = _thinned(table, context, part)
     names = pit_names(model, [cells.name for cells in data])
     transforms = attempt(lambda: kept_of(model, pit(model, rows, context=beside, random_state=random_state)))

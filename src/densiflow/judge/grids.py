@@ -15,7 +15,7 @@ from densiflow.judge.columns import Cells, height, paired, subset, take
 from densiflow.judge.correlations import correlations
 from densiflow.judge.marginals import Marginal, marginals
 from densiflow.judge.plots import corner
-from densiflow.judge.seen import columns_seen, kept_of
+from densiflow.judge.seen import columns_seen, kept_of, whole_rows
 from densiflow.judge.style import INK, new_figure, tidy
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def compared(model: Any, table: Any, kind: Kind, *, context: Any = None, random_
     table, context = take(table, places), None if context is None else take(context, places)
     if kind == "calibration":
         names = pit_names(model, [cells.name for cells in columns_seen(model, table)])
-        transforms = kept_of(model, pit(model, table, context=context, random_state=random_state))
+        whole = np.flatnonzero(whole_rows(model, table))
+        beside = None if context is None else take(context, whole)
+        transforms = kept_of(model, pit(model, take(table, whole), context=beside, random_state=random_state))
         return calibration_grid(calibration(transforms, names))
     drawn = model.sample(height(table) if context is None else 1, random_state=random_state, **given(context))
     data, samples = columns_seen(model, table), columns_seen(model, drawn)

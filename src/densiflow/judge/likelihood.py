@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from densiflow.errors import TableError
 from densiflow.judge.abilities import given
 from densiflow.judge.columns import height, take
+from densiflow.judge.seen import whole_rows
 from densiflow.judge.simpler import Encoded, gaussians_fit, independent_fit
 from densiflow.judge.threads import one_thread
 
@@ -80,7 +81,8 @@ def likelihood(
     numbers), so that all log densities are of the same kind and in the same units. Without ``train`` they learn from
     one half of the rows and score the other, and the other way round, so that every row is scored by what has not
     seen it. With a context the Gaussians are conditional ones, of rows and contexts together over that of the contexts;
-    ``train`` then needs ``train_context``.
+    ``train`` then needs ``train_context``. Rows with a cell that says nothing, missing where the model knows of no
+    missing cells, are left out where the model stands beside simpler densities.
 
     Raises as ``model.score_samples`` does, `TableError` if it gives every row density zero.
     """
@@ -88,19 +90,19 @@ def likelihood(
     possible = np.isfinite(nats)
     if not possible.any():
         raise TableError("the model gives every row of the table density zero, so there is nothing to judge")
-    rows = int(possible.sum())
     scores: dict[str, Floats] = {}
-    there = np.flatnonzero(possible)
+    there = np.flatnonzero(possible & whole_rows(model, X))
+    rows = int(possible.sum())
     table = Rows(take(X, there), None if context is None else take(context, there))
     if train is not None and (context is None) == (train_context is None):
         scores = _scored(model, table, Rows(train, train_context), random_state)
         fitted_on = f"the {height(train)} training rows given"
-    elif rows >= FEWEST_ROWS:
+    elif len(there) >= FEWEST_ROWS:
         scores, fitted_on = _cross_fitted(model, table, random_state), "the other half of these rows"
     else:
-        fitted_on = f"nothing: {rows} rows are too few, at least {FEWEST_ROWS} are needed"
+        fitted_on = f"nothing: {len(there)} rows are too few, at least {FEWEST_ROWS} are needed"
+    beside = tuple(Beside(name, *_mean(score), *_mean(nats[there] - score)) for name, score in scores.items())
     nats = nats[possible]
-    beside = tuple(Beside(name, *_mean(score), *_mean(nats - score)) for name, score in scores.items())
     return Likelihood(*_mean(nats), rows, len(possible) - rows, beside, fitted_on, nats)
 
 

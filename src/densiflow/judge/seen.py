@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densiflow.judge.abilities import names_of
-from densiflow.judge.columns import Cells, Meaning, columns_of
+from densiflow.judge.columns import Cells, Meaning, columns_of, height
 from densiflow.table import Schema
 from densiflow.table.as_fitted import as_fitted
+from densiflow.table.encode import Encoder
 from densiflow.table.sample import family_of
 
 Floats = NDArray[Any]
@@ -38,6 +39,17 @@ def context_seen(model: Any, context: Any) -> list[Cells]:
         return columns_of(context)
     names = [f"context {key}" for key in encoder.schema.keys]
     return _columns(encoder.schema, as_fitted(encoder, context, "the context", mixed=True), encoder.kept, names)
+
+
+def whole_rows(model: Any, table: Any) -> NDArray[np.bool_]:
+    """(n,): the rows of which every cell says something: none is missing where the model knows of no missing cells."""
+    encoder = getattr(model, "encoder_", None)
+    if not isinstance(encoder, Encoder):
+        return np.ones(height(table), bool)
+    whole: NDArray[np.bool_] = np.all(
+        encoder.says_something(as_fitted(encoder, table, "the table", mixed=True)), axis=1
+    )
+    return whole
 
 
 def kept_columns(model: Any) -> list[int]:

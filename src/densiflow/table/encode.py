@@ -19,6 +19,8 @@ from densiflow.table.refusals import listed
 from densiflow.table.schema import Schema
 from densiflow.table.variables import Variable
 
+Booleans = NDArray[np.bool_]
+
 
 @final
 @dataclass(frozen=True)
@@ -113,6 +115,11 @@ class Encoder:
         kept = self.kept
         return frames.build(self.schema.only(kept) if len(kept) < self.schema.width else self.schema, matrix[:, kept])
 
+    def says_something(self, matrix: Floats) -> Booleans:
+        """(n, columns): cells that say something, be it that they are missing; those of no variable say nothing new."""
+        says = np.array([column.is_missing for column in self.columns]) | ~self.modelled
+        return ~np.isnan(matrix) | says
+
     def cells_seen(self, variable: int) -> Floats:
         """(cells, 3): y of the middle and of the edges of every cell of a value, between the numbers seen."""
         return self.columns[self.variables[variable].column].cells_seen
@@ -133,6 +140,13 @@ class Encoder:
             if column.scale is not None:
                 found.append(Variable(i, state=state, cell=column.is_cell))
         return tuple(found)
+
+    @cached_property
+    def modelled(self) -> Booleans:
+        """(columns,): which have a variable."""
+        found = np.zeros(self.schema.width, bool)
+        found[[variable.column for variable in self.variables]] = True
+        return found
 
     @property
     def plain(self) -> bool:
