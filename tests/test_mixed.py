@@ -199,6 +199,20 @@ def test_parts_add_up_and_base_space_leads_back(fitted):
     assert ((levels > 0) & (levels < 1)).all()
 
 
+def test_cells_that_say_nothing_add_nothing(fitted):
+    """Of a column that had none missing in fitting; where one had, a missing cell has a probability."""
+    data = table(30, seed=1)
+    data["count"] = np.where(np.arange(30) < 10, np.nan, data["count"])
+    data.loc[20:, "kind"] = np.nan
+    scores, error = fitted.column_scores(data, return_std=True)
+    assert (scores[:10, 2] == 0).all()
+    assert (scores[20:, 0] == 0).all()
+    assert (scores[:, 1] != 0).all()
+    assert (error[:20] == 0).all()  # the known cells are the first ones
+    assert (error[20:, 1] > 0).all()
+    assert np.allclose(scores.sum(axis=1), fitted.score_samples(data), atol=1e-4)
+
+
 def test_marginals_of_the_first_columns_are_exact_and_of_others_estimated(fitted):
     data = table(40, seed=2)
     first = fitted.marginal(["kind"])

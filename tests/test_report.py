@@ -14,6 +14,7 @@ from scipy import stats
 from densiflow import FlowDensity, judge, load
 from densiflow.cli import main
 from densiflow.errors import ArgumentError, DensiflowWarning, TableError
+from densiflow.estimators import companion
 from densiflow.judge.evidence import Absent
 from densiflow.judge.html import joined, tag
 from densiflow.judge.report import written
@@ -350,6 +351,25 @@ def test_a_report_of_a_mixed_table(mixed):
     assert blamed <= set(evidence.names)
     for kind in ("marginals", "calibration", "correlations", "corner"):
         assert judge.compared(model, table, kind).axes
+
+
+def test_an_ensemble_of_numbers_is_judged_by_rows_that_lack_cells(monkeypatch):
+    monkeypatch.setattr(companion, "ROWS", 2_000)
+    monkeypatch.setattr(companion, "EPOCHS", 3)
+    table = Normals().rows(400, 0).to_pandas()
+    options = {"hidden": (4,), "max_epochs": 2, "ensemble": 2, "random_state": 0, "verbose": False}
+    model, held = FlowDensity("made", **options).fit(table[:300]), table[300:].reset_index(drop=True)
+    held.loc[:9, "b"] = np.nan
+    held.loc[5, "a"] = 9.0
+    evidence = judge.examine(model, held)
+    assert (evidence.likelihood.rows, evidence.likelihood.impossible) == (100, 0)
+    assert np.isfinite([beside.ahead for beside in evidence.likelihood.baselines]).all()
+    assert (evidence.calibration.rows, evidence.calibration.names) == (90, ("z0", "z1", "z2"))
+    first = evidence.surprising[0]
+    assert (first.place, first.parts["b"], first.blamed[0][0]) == (5, 0.0, "a")
+    assert sum(first.parts.values()) == pytest.approx(first.nats, abs=1e-6)
+    assert "of one of the flows" in written(evidence, "an ensemble")
+    assert judge.compared(model, held, "calibration").axes
 
 
 def test_column_scores_of_a_row_in_a_report_add_up(mixed):

@@ -341,7 +341,8 @@ def _transformed(evidence: Evidence) -> str:
     """What the transforms are of."""
     if isinstance(evidence.calibration, Absent) or list(evidence.calibration.names) == evidence.names:
         return "Each cell's probability under the model, given the columns before it in its row,"
-    return "Each row's place in base space (z0, z1, ...), as a probability under the base, column by column,"
+    whose = " of one of the flows, drawn by its share in the row's density" if evidence.members > 1 else ""
+    return f"Each row's place in base space (z0, z1, ...){whose}, as a probability under the base, column by column,"
 
 
 def _absent(found: Any) -> Html:

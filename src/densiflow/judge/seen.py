@@ -46,10 +46,8 @@ def whole_rows(model: Any, table: Any) -> NDArray[np.bool_]:
     encoder = getattr(model, "encoder_", None)
     if not isinstance(encoder, Encoder):
         return np.ones(height(table), bool)
-    whole: NDArray[np.bool_] = np.all(
-        encoder.says_something(as_fitted(encoder, table, "the table", mixed=True)), axis=1
-    )
-    return whole
+    says = encoder.says_something(as_fitted(encoder, table, "the table", mixed=True))
+    return np.asarray(says.all(axis=1))
 
 
 def kept_columns(model: Any) -> list[int]:
