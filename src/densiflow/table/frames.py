@@ -61,6 +61,9 @@ def matching(schema: Schema, table: Any, what: str = "the table", *, mixed: bool
     known = [
         Cells(none, levels, spelling, None, spelled.family_of(dtype, spelling)) for levels, spelling, dtype in parts
     ]
+    numbers = all(seen.levels is None and seen.family == "number" for seen in known)
+    if numbers and isinstance(body, np.ndarray) and body.dtype.kind in "iuf":
+        return _matrix(found, body, what, missing=True)  # as it stands, not column by column
     return _joined(found, _columns(found, body, what, known), what)
 
 
@@ -180,8 +183,8 @@ def _names(keys: Sequence[Any], what: str) -> tuple[tuple[str, ...] | None, tupl
     raise TableError(f"column names of {what} must be all text or all integers, got {kinds}: {listed(keys)}")
 
 
-def _matrix(schema: Schema, body: Any, what: str) -> Floats:
-    """Every cell in float64 (n, d), finite."""
+def _matrix(schema: Schema, body: Any, what: str, *, missing: bool = False) -> Floats:
+    """Every cell in float64 (n, d), finite; with ``missing`` NaN as well."""
     spoken = schema.spoken
     if isinstance(body, np.ndarray):
         matrix = cells.of_array(body, spoken, what)
@@ -189,7 +192,7 @@ def _matrix(schema: Schema, body: Any, what: str) -> Floats:
         matrix = np.empty(body.shape)
         for i, (dtype, label) in enumerate(zip(schema.dtypes, spoken, strict=True)):
             matrix[:, i] = cells.of_series(body[:, i], dtype, label, what)
-    refusals.refuse_missing(what, spoken, matrix)
+    (refusals.refuse_infinite if missing else refusals.refuse_missing)(what, spoken, matrix)
     return matrix
 
 
