@@ -33,6 +33,17 @@ def forget_programs():
         gc.collect()
 
 
+@pytest.fixture
+def optimised():
+    """Programs of this test are optimised: one that runs for long earns what compiling it costs."""
+    import jax
+
+    before = jax.config.read("jax_disable_most_optimizations")
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.fixture(scope="module")
 def kernels():
     """The kernels of `densiflow.native`, compiled where that can be done."""
@@ -51,6 +62,16 @@ def kernels():
 def pytest_addoption(parser):
     offered = {"choices": ("part", "full"), "default": "part"}
     parser.addoption("--matrix", **offered, help="how much of the matrix of laws is tried: see tests/test_laws.py")
+
+
+def pytest_configure(config):
+    """Most programs run once or twice, and optimising them would take more than half the time of all tests.
+
+    The whole matrix of laws is tried on programs as users get them. A flag or variable that is set already wins.
+    """
+    if config.getoption("--matrix") != "full":
+        os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        os.environ["XLA_FLAGS"] = f"--xla_cpu_use_fusion_emitters=false {os.environ.get('XLA_FLAGS', '')}".strip()
 
 
 def pytest_terminal_summary(terminalreporter, config):

@@ -63,6 +63,7 @@ def test_a_gaussian_target_is_reached_to_its_integral_and_moments():
     np.testing.assert_allclose(np.cov(x.T), COVARIANCE, atol=0.15)
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("log_target", [variational.ring, variational.sine])
 def test_the_planar_flow_paper_s_targets_are_reached(log_target):
     flow = variational.fitted(log_target, steps=2500)
