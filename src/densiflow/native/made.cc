@@ -18,14 +18,14 @@ constexpr int64_t STRIP_ROWS = 4 * HEIGHT;  // of the last product, computed tog
 // say what it does from row r on; the last one's rows may share a place.
 template <typename Scalar, typename Said>
 void to_base(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, const float* columns,
-             float* mapped, float* log_det, float* step, const Said& said) {
+             float* mapped, float* log_det, const Said& said) {
   const int64_t numbers = scalar.parameters(), together = std::max<int64_t>(1, STRIP_ROWS / numbers);
   const float* read = columns;
   for (size_t l = 0; !net.is_last(l); ++l) {
     const Layer& layer = net.layers[l];
     float* y = said(l, 0);
     const float* bias = layer.begin(0, layer.out, part, y);
-    add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors, step);
+    add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors);
     activate(y, layer.out, part.vectors, activation);
     read = y;
   }
@@ -34,7 +34,7 @@ void to_base(const Network& net, const Scalar& scalar, int64_t activation, const
     const int64_t until = std::min(column + together, net.dim), first = column * numbers, end = until * numbers;
     float* y = said(net.layers.size() - 1, first);
     const float* bias = last.begin(first, end, part, y);
-    add_products(last, first, end, 0, last.in, read, bias, y, part.vectors, step);
+    add_products(last, first, end, 0, last.in, read, bias, y, part.vectors);
     for (int64_t d = column; d < until; ++d, y += numbers * TILE) {
       const auto map = [&](int c, Vector v) { return scalar.to_base(y + c, v); };
       map_column(map, columns + d * TILE, mapped + d * TILE, log_det, part.vectors);
@@ -52,32 +52,32 @@ ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Orders orders, ffi::Remain
   const int64_t depth = networks.size(), group = together(networks), widest = networks[0].widest;
   if (kept.size() && kept.get<Array>(0).value()->dimensions()[3] != TILE)
     return ffi::Error::InvalidArgument("what is kept must be in tiles of " + std::to_string(TILE) + " rows");
-  for (int64_t first = 0; first < depth; first += group)  // between groups the rows are in z
-    in_parallel(pool, tiles(n), [&](int64_t tile) {
-      const Part part(tile, n);
-      float* own = scratch((2 * dim + 1) * TILE + widest * (2 * TILE + HEIGHT));
-      float *mapped = own + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
-      float* step = room + 2 * widest * TILE;
-      std::fill(dets, dets + TILE, 0.f);
-      part.read(first ? z->typed_data() : x.typed_data(), dim, mapped);
-      if (first) part.read(log_det->typed_data(), 1, dets);
-      const int64_t end = std::min(first + group, depth);
-      const int32_t* order = orders.typed_data() + first * dim;
-      for (int64_t t = first; t < end; ++t, order += dim) {
-        float* columns = kept.size() ? part.of(**kept.get<Array>(0), t) : own;
-        gather(mapped, order, dim, columns);
-        const auto said = [&](size_t l, int64_t row) {
-          return kept.size() ? part.of(**kept.get<Array>(1 + l), t) + row * TILE : room + l % 2 * widest * TILE;
-        };
-        to_base(networks[t], scalar, activation, part, columns, mapped, dets, step, said);
-      }
-      if (end == depth) {
-        gather(mapped, order, dim, own);
-        std::swap(mapped, own);
-      }
-      part.write(mapped, dim, z->typed_data());
-      part.write(dets, 1, log_det->typed_data());
-    });
+  const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in z
+  in_rounds(pool, rounds, tiles(n), [&](int64_t round, int64_t tile) {
+    const Part part(tile, n);
+    const int64_t first = round * group;
+    float* own = scratch((2 * dim + 1 + 2 * widest) * TILE);
+    float *mapped = own + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
+    std::fill(dets, dets + TILE, 0.f);
+    part.read(first ? z->typed_data() : x.typed_data(), dim, mapped);
+    if (first) part.read(log_det->typed_data(), 1, dets);
+    const int64_t end = std::min(first + group, depth);
+    const int32_t* order = orders.typed_data() + first * dim;
+    for (int64_t t = first; t < end; ++t, order += dim) {
+      float* columns = kept.size() ? part.of(**kept.get<Array>(0), t) : own;
+      gather(mapped, order, dim, columns);
+      const auto said = [&](size_t l, int64_t row) {
+        return kept.size() ? part.of(**kept.get<Array>(1 + l), t) + row * TILE : room + l % 2 * widest * TILE;
+      };
+      to_base(networks[t], scalar, activation, part, columns, mapped, dets, said);
+    }
+    if (end == depth) {
+      gather(mapped, order, dim, own);
+      std::swap(mapped, own);
+    }
+    part.write(mapped, dim, z->typed_data());
+    part.write(dets, 1, log_det->typed_data());
+  });
   return ffi::Error::Success();
 }
 
@@ -92,14 +92,14 @@ struct Stage {
   float* y;
   int64_t done, needed, counted;
 
-  void begin(int64_t known, const Part& part, float* step) {
+  void begin(int64_t known, const Part& part) {
     counted = known;
     const float* bias = layer.begin(done, needed, part, y + done * TILE);
-    add_products(layer, done, needed, 0, known, x, bias, y + done * TILE, part.vectors, step);
+    add_products(layer, done, needed, 0, known, x, bias, y + done * TILE, part.vectors);
   }
 
-  void finish(const Part& part, float* step) {
-    add_products(layer, done, needed, counted, layer.in, x, nullptr, y + done * TILE, part.vectors, step);
+  void finish(const Part& part) {
+    add_products(layer, done, needed, counted, layer.in, x, nullptr, y + done * TILE, part.vectors);
   }
 };
 
@@ -113,7 +113,7 @@ void look_ahead(std::vector<Stage>& stages, int64_t rows) {
 }
 
 // One network: the columns inverted in place, and the logs of their slopes added to log_det. Each unit is computed once,
-// as soon as the columns that it reads are known. Behind the columns there must be room for all layers and a step.
+// as soon as the columns that it reads are known. Behind the columns there must be room for all layers.
 template <typename Scalar>
 void to_data(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, float* columns,
              float* log_det) {
@@ -124,16 +124,16 @@ void to_data(const Network& net, const Scalar& scalar, int64_t activation, const
     stages.push_back({layer, read, read + layer.in * TILE, 0, 0, 0});
     read = stages.back().y;
   }
-  float *theta = read, *step = theta + numbers * net.dim * TILE;
+  float* theta = read;
   for (int64_t column = 0; column < net.dim; ++column) {
     if (column % GROUP == 0) {
       look_ahead(stages, numbers * std::min(column + GROUP, net.dim));
-      for (size_t l = 0; l < stages.size(); ++l) stages[l].begin(l == 0 ? column : stages[l - 1].done, part, step);
+      for (size_t l = 0; l < stages.size(); ++l) stages[l].begin(l == 0 ? column : stages[l - 1].done, part);
     }
     look_ahead(stages, numbers * (column + 1));
     for (size_t l = 0; l < stages.size(); ++l) {
       Stage& stage = stages[l];
-      stage.finish(part, step);
+      stage.finish(part);
       if (!net.is_last(l))
         activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, activation);
       stage.done = stage.needed;
@@ -150,29 +150,28 @@ ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Orders orders, ffi::Remain
   const int64_t n = z.dimensions()[1], dim = z.dimensions()[0];
   const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
   const int64_t depth = networks.size(), group = together(networks);
-  for (int64_t end = depth; end > 0; end -= group)  // between groups the rows are in x
-    in_parallel(pool, tiles(n), [&](int64_t tile) {
-      const Part part(tile, n);
-      const Network& any = networks[0];
-      float* dets = scratch((1 + 2 * dim + any.height) * TILE + any.widest * HEIGHT);
-      float *before = dets + TILE, *columns = before + dim * TILE;
-      std::fill(dets, dets + TILE, 0.f);
-      part.read(end < depth ? x->typed_data() : z.typed_data(), dim, before);
-      if (end < depth) part.read(log_det->typed_data(), 1, dets);
-      const int64_t first = std::max<int64_t>(0, end - group);
-      const int32_t* order = orders.typed_data() + end * dim;
-      for (int64_t t = end; t-- > first; order -= dim) {
-        scatter(before, order, dim, columns);
-        to_data(networks[t], scalar, activation, part, columns, dets);
-        std::memcpy(before, columns, 4 * dim * TILE);
-      }
-      if (first == 0) {
-        scatter(before, order, dim, columns);
-        std::swap(before, columns);
-      }
-      part.write(before, dim, x->typed_data());
-      part.write(dets, 1, log_det->typed_data());
-    });
+  const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in x
+  in_rounds(pool, rounds, tiles(n), [&](int64_t round, int64_t tile) {
+    const Part part(tile, n);
+    const int64_t end = depth - round * group, first = std::max<int64_t>(0, end - group);
+    float* dets = scratch((1 + 2 * dim + networks[0].height) * TILE);
+    float *before = dets + TILE, *columns = before + dim * TILE;
+    std::fill(dets, dets + TILE, 0.f);
+    part.read(end < depth ? x->typed_data() : z.typed_data(), dim, before);
+    if (end < depth) part.read(log_det->typed_data(), 1, dets);
+    const int32_t* order = orders.typed_data() + end * dim;
+    for (int64_t t = end; t-- > first; order -= dim) {
+      scatter(before, order, dim, columns);
+      to_data(networks[t], scalar, activation, part, columns, dets);
+      std::memcpy(before, columns, 4 * dim * TILE);
+    }
+    if (first == 0) {
+      scatter(before, order, dim, columns);
+      std::swap(before, columns);
+    }
+    part.write(before, dim, x->typed_data());
+    part.write(dets, 1, log_det->typed_data());
+  });
   return ffi::Error::Success();
 }
 

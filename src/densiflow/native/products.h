@@ -48,11 +48,19 @@ void strip(const float* w, int64_t row_step, int64_t k_step, const float* x, con
            int64_t count, int vectors) {
   for (; vectors >= WIDTH; vectors -= WIDTH, x += WIDTH * LANES, y += WIDTH * LANES)
     block<R, WIDTH>(w, row_step, k_step, x, bias, y, count);
-  for (; vectors > 0; --vectors, x += LANES, y += LANES) block<R, 1>(w, row_step, k_step, x, bias, y, count);
+  if (vectors == 1) block<R, 1>(w, row_step, k_step, x, bias, y, count);
+  if (WIDTH > 2 && vectors == 2) block<R, 2>(w, row_step, k_step, x, bias, y, count);
+  if (WIDTH > 3 && vectors == 3) block<R, 3>(w, row_step, k_step, x, bias, y, count);
 }
 
 using Strip = void (*)(const float*, int64_t, int64_t, const float*, const float*, float*, int64_t, int);
 constexpr Strip STRIPS[HEIGHT + 1] = {nullptr, strip<1>, strip<2>, strip<3>, strip<4>, strip<5>, strip<6>};
+
+// Have the numbers from .. from + count - 1 in the cache soon.
+inline void prefetch(const float* from, int64_t count) {
+  constexpr int64_t LINE = 16;
+  for (int64_t i = 0; i < count; i += LINE) __builtin_prefetch(from + i);
+}
 
 // A weight (out, in). Row r reads the inputs 0 .. reach[r] - 1, and reach never falls with r.
 struct Weight {
@@ -61,39 +69,56 @@ struct Weight {
   int64_t out, in;
 };
 
-// y[r - first] = the inputs from .. until - 1 of row r times its weights, for the rows first .. last - 1, added to
-// `bias` as in block. Where the staircase runs through a strip, its weights are copied with zeros above the stairs;
-// `step` (in, HEIGHT) takes them.
-inline void add_products(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
-                         const float* bias, float* y, int vectors, float* step) {
-  for (int64_t r = first; r < last; r += HEIGHT, y += HEIGHT * TILE) {
-    const int64_t height = std::min<int64_t>(HEIGHT, last - r);
-    const int64_t stairs = std::clamp<int64_t>(layer.reach[r], from, until);
-    const int64_t end = std::clamp<int64_t>(layer.reach[r + height - 1], from, until);
-    const float *w = layer.w + r * layer.in, *added = bias ? bias + r - first : nullptr;
-    if (stairs > from || bias)
-      STRIPS[height](w + from, layer.in, 1, x + from * TILE, added, y, stairs - from, vectors);
-    if (stairs == end) continue;
-    for (int64_t i = 0; i < height; ++i)
-      for (int64_t k = stairs; k < end; ++k)
-        step[(k - stairs) * HEIGHT + i] = k < layer.reach[r + i] ? w[i * layer.in + k] : 0.f;
-    STRIPS[height](step, 1, HEIGHT, x + stairs * TILE, nullptr, y, end - stairs, vectors);
+constexpr int64_t DEPTH = 64;  // of a sum taken at once: as much of a tile stays in the nearest cache for all strips
+
+// y[r - first] = the inputs from .. until - 1, DEPTH at most, of row r times its weights, for the rows first .. last - 1,
+// added to `bias` as in block. Where the staircase runs through a strip, rows that end leave the others.
+inline void add_shallow(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
+                        const float* bias, float* y, int vectors) {
+  for (int64_t r = first; r < last; r += HEIGHT) {
+    const int64_t end = std::min(r + HEIGHT, last);
+    for (int64_t next = end; next < std::min(end + HEIGHT, last); ++next)
+      prefetch(layer.w + next * layer.in + from, std::min<int64_t>(layer.reach[next], until) - from);
+    int64_t k = from;
+    for (int64_t row = r; row < end; ++row) {
+      const int64_t step = std::clamp<int64_t>(layer.reach[row], k, until);
+      const float* added = bias && row == r ? bias + r - first : nullptr;
+      if (step > k || added)
+        STRIPS[end - row](layer.w + row * layer.in + k, layer.in, 1, x + k * TILE, added, y + (row - first) * TILE,
+                          step - k, vectors);
+      k = step;
+    }
   }
 }
 
-// y[k] += sum over the rows r that read input k of w[r, k] x[r], for every k; readers[k] is the first such row.
-inline void add_transposed(const Weight& layer, const int64_t* readers, const float* x, float* y, int vectors,
-                           float* step) {
-  for (int64_t k = 0; k < layer.in; k += HEIGHT, y += HEIGHT * TILE) {
-    const int64_t height = std::min<int64_t>(HEIGHT, layer.in - k);
-    const int64_t start = readers[k], stairs = readers[k + height - 1];
-    STRIPS[height](layer.w + stairs * layer.in + k, 1, layer.in, x + stairs * TILE, nullptr, y, layer.out - stairs,
-                   vectors);
-    if (start == stairs) continue;
-    for (int64_t r = start; r < stairs; ++r)
-      for (int64_t i = 0; i < height; ++i)
-        step[(r - start) * HEIGHT + i] = k + i < layer.reach[r] ? layer.w[r * layer.in + k + i] : 0.f;
-    STRIPS[height](step, 1, HEIGHT, x + start * TILE, nullptr, y, stairs - start, vectors);
+// The same for any number of inputs.
+inline void add_products(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
+                         const float* bias, float* y, int vectors) {
+  if (first == last) return;
+  until = std::clamp<int64_t>(layer.reach[last - 1], from, until);
+  do {
+    const int64_t next = std::min(from + DEPTH, until);
+    add_shallow(layer, first, last, from, next, x, bias, y, vectors);
+    from = next;
+    bias = nullptr;
+  } while (from < until);
+}
+
+// y[k] += sum over the rows r that read input k of w[r, k] x[r], for every k; readers[k] is the first such row. Here
+// inputs that begin to be read join the others of their strip.
+inline void add_transposed(const Weight& layer, const int64_t* readers, const float* x, float* y, int vectors) {
+  for (int64_t first = 0; first < layer.out; first += DEPTH) {
+    const int64_t last = std::min(first + DEPTH, layer.out);
+    for (int64_t k = 0; k < layer.in && readers[k] < last; k += HEIGHT) {
+      const int64_t height = std::min<int64_t>(HEIGHT, layer.in - k);
+      int64_t r = std::max(first, readers[k]);
+      for (int64_t read = 1; read <= height; ++read) {
+        const int64_t step = read < height ? std::clamp(readers[k + read], r, last) : last;
+        if (step > r)
+          STRIPS[read](layer.w + r * layer.in + k, 1, layer.in, x + r * TILE, nullptr, y + k * TILE, step - r, vectors);
+        r = step;
+      }
+    }
   }
 }
 

@@ -1,10 +1,11 @@
 // The way back through `to_base`, for training: gradients of the data, the weights and the biases.
 //
-// First tiles again: from the last layer down, the gradient of what each layer said before its activation, which is
-// kept, and the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the
-// vector axis must be the inputs'. Then weights: strips of each gradient, summed over all rows of data at once.
+// Tiles again: from the last layer down, the gradient of what each layer said before its activation, which is kept, and
+// the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the vector axis must
+// be the inputs'. Then weights: strips of each gradient, summed over all rows of data.
 
 #include "affine.h"
+#include "schedule.h"
 #include "spline.h"
 
 namespace densiflow {
@@ -21,7 +22,8 @@ struct Turned {
     for (int64_t k = 0; k < inputs; k += LANES)
       for (int64_t i = 0; i < part.count; i += LANES) {
         Vector square[LANES];
-        for (int64_t unit = 0; unit < LANES; ++unit) square[unit] = load(tile + std::min(k + unit, inputs - 1) * TILE + i);
+        for (int64_t unit = 0; unit < LANES; ++unit)
+          square[unit] = load(tile + std::min(k + unit, inputs - 1) * TILE + i);
         turn(square);
         float* to = panels + k / TILE * n * TILE + (part.start + i) * TILE + k % TILE;
         const int64_t left = std::min<int64_t>(LANES, part.count - i);
@@ -39,13 +41,15 @@ void through_activation(float* gradient, const float* h, int64_t rows, int vecto
     }
 }
 
-// Of one layer: its turned inputs, and the gradients of what it said before its activation (out, n), of its weight and
-// of its bias.
+// Of one layer: its turned inputs, and the gradients of what it said before its activation, tile after tile
+// (tiles, out, TILE), of its weight and of its bias.
 struct Back {
   const Layer& layer;
   Turned inputs;
   float *said, *weight, *added;
   std::vector<int64_t> readers;  // of each input, the first row that reads it
+
+  float* tile(const Part& part) const { return said + part.start * layer.out; }
 
   void find_readers() {
     for (int64_t k = 0, r = 0; k < layer.in; ++k) {
@@ -55,36 +59,40 @@ struct Back {
   }
 };
 
-constexpr int64_t ROWS = 4 * HEIGHT;  // of a weight's gradient that one piece of work computes
+constexpr int64_t ROWS = 8 * HEIGHT;  // of a weight's gradient that one piece of work computes
 
-// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias.
+int64_t pieces_of(const Layer& layer) { return (layer.out + ROWS - 1) / ROWS; }
+
+// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias. A tile of a panel stays in the nearest cache
+// for all of them.
 void weight_gradient(const Back& back, int64_t first) {
   const Layer& layer = back.layer;
   const int64_t last = std::min(first + ROWS, layer.out), n = back.inputs.n;
-  alignas(64) float sums[HEIGHT * TILE];
+  alignas(64) float sums[ROWS * TILE];
   for (int64_t k = 0; k < layer.in; k += TILE) {
     const int64_t wide = std::min<int64_t>(TILE, layer.in - k);
-    for (int64_t r = first; r < last; r += HEIGHT) {
-      const int64_t height = std::min<int64_t>(HEIGHT, last - r);
-      std::fill(sums, sums + HEIGHT * TILE, 0.f);
-      if (layer.reach[r + height - 1] > k)
-        STRIPS[height](back.said + r * n, n, 1, back.inputs.panels + k * n, nullptr, sums, n,
-                       (wide + LANES - 1) / LANES);
-      for (int64_t i = 0; i < height; ++i) {
-        const int64_t reached = std::clamp<int64_t>(layer.reach[r + i] - k, 0, wide);
-        float* to = back.weight + (r + i) * layer.in + k;
-        std::copy(sums + i * TILE, sums + i * TILE + reached, to);
-        std::fill(to + reached, to + wide, 0.f);
+    std::fill(sums, sums + ROWS * TILE, 0.f);
+    for (int64_t start = 0; start < n; start += TILE)
+      for (int64_t r = first; r < last; r += HEIGHT) {
+        const int64_t height = std::min<int64_t>(HEIGHT, last - r);
+        const int64_t reached = std::min<int64_t>(layer.reach[r + height - 1] - k, wide);
+        if (reached > 0)
+          STRIPS[height](back.said + start * layer.out + r * TILE, TILE, 1, back.inputs.panels + k * n + start * TILE,
+                         nullptr, sums + (r - first) * TILE, std::min<int64_t>(TILE, n - start),
+                         (reached + LANES - 1) / LANES);
       }
+    for (int64_t r = first; r < last; ++r) {
+      const int64_t reached = std::clamp<int64_t>(layer.reach[r] - k, 0, wide);
+      const float* from = sums + (r - first) * TILE;
+      float* to = back.weight + r * layer.in + k;
+      std::copy(from, from + reached, to);
+      std::fill(to + reached, to + wide, 0.f);
     }
   }
   for (int64_t r = first; r < last && !layer.by_row; ++r) {
-    const float* said = back.said + r * n;
-    Vector sums = all(0.f);
-    int64_t i = 0;
-    for (; i + LANES <= n; i += LANES) sums += load(said + i);
-    back.added[r] = sum(sums);
-    for (; i < n; ++i) back.added[r] += said[i];
+    back.added[r] = 0.f;
+    for (int64_t start = 0; start < n; start += TILE)
+      back.added[r] += sum(back.said + start * layer.out + r * TILE, std::min<int64_t>(TILE, n - start));
   }
 }
 
@@ -97,19 +105,18 @@ std::vector<Back> backs_of(const Network& net, int64_t t, int64_t n, float* memo
     float* said = memory + Turned::size(layer.in, n);
     backs.push_back({layer, {memory, layer.in, n}, said, of(t, weight), of(t, added), {}});
     backs[l].find_readers();
-    memory = said + layer.out * n;
+    memory = said + tiles(n) * layer.out * TILE;
   }
   return backs;
 }
 
 // A tile of one network's columns, the gradients of what they are mapped to in `direct` and of log_det. `said(l)` is
-// what layer l said. Leaves the gradients of the columns in the tile that it returns, in `room`.
+// what layer l said. Adds to `direct`, which is left with the gradients of the columns.
 template <typename Scalar, typename Said>
-float* through_network(const Network& net, const std::vector<Back>& backs, const Scalar& scalar, int64_t activation,
-                       const Part& part, const float* columns, float* direct, const float* dlog_det, float* room,
-                       const Said& said) {
-  const int64_t numbers = scalar.parameters(), size = net.widest * TILE;
-  float *g = room, *next = g + size, *step = next + size;
+void through_network(const Network& net, const std::vector<Back>& backs, const Scalar& scalar, int64_t activation,
+                     const Part& part, const float* columns, float* direct, const float* dlog_det, const Said& said) {
+  const int64_t numbers = scalar.parameters();
+  float* g = backs.back().tile(part);
   std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.dim * TILE);
   for (int64_t d = 0; d < net.dim; ++d)
     for (int c = 0; c < part.vectors * LANES; c += LANES) {
@@ -121,17 +128,32 @@ float* through_network(const Network& net, const std::vector<Back>& backs, const
     const Layer& layer = back.layer;
     const float* h = l > 0 ? said(l - 1) : columns;
     back.inputs.take(h, part);
-    part.write(g, layer.out, back.said);
     if (layer.by_row) part.write(g, layer.out, back.added);
-    if (l > 0)
-      std::fill(next, next + layer.in * TILE, 0.f);
-    else
-      std::memcpy(next, direct, 4 * layer.in * TILE);
-    add_transposed(layer, back.readers.data(), g, next, part.vectors, step);
+    float* next = l > 0 ? backs[l - 1].tile(part) : direct;
+    if (l > 0) std::fill(next, next + layer.in * TILE, 0.f);
+    add_transposed(layer, back.readers.data(), g, next, part.vectors);
     if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
-    std::swap(g, next);
+    g = next;
   }
-  return g;
+}
+
+// What the way back needs at once for one network: floats of memory, and pieces of its weights' gradients.
+struct Needs {
+  int64_t memory = 0, pieces = 0;
+
+  Needs(const Network& net, int64_t n) {
+    for (const Layer& layer : net.layers) {
+      memory += tiles(n) * layer.out * TILE + Turned::size(layer.in, n);
+      pieces += pieces_of(layer);
+    }
+  }
+};
+
+// Piece number `piece` of a network, the longest rows first.
+void piece_of_gradients(const std::vector<Back>& backs, int64_t piece) {
+  auto back = backs.rbegin();
+  for (; piece >= pieces_of(back->layer); ++back) piece -= pieces_of(back->layer);
+  weight_gradient(*back, (pieces_of(back->layer) - 1 - piece) * ROWS);
 }
 
 // `arrays`: of every layer its weights and what is added, then what `all_to_base` kept; all stacked. `gradients`: of
@@ -142,39 +164,40 @@ ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Orders o
   const int64_t dim = dz.dimensions()[0], n = dz.dimensions()[1];
   const size_t depth = gradients.size() / 2;
   const std::vector<Network> networks = stack(dim, orders, arrays, depth, reach);
-  int64_t size = 0, pieces = 0;
-  for (const Layer& layer : networks[0].layers) {
-    size += layer.out * n + Turned::size(layer.in, n);
-    pieces += (layer.out + ROWS - 1) / ROWS;
-  }
-  float* memory = scratch<1>(size);
-  for (size_t t = networks.size(); t-- > 0;) {
-    const Network& net = networks[t];
-    const std::vector<Back> backs = backs_of(net, t, n, memory, gradients);
-    const int32_t* order = orders.typed_data() + t * dim;
-    in_parallel(pool, tiles(n), [&](int64_t tile) {
-      const Part part(tile, n);
-      const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(2 * depth + i), t); };
-      float* slopes = scratch((2 * dim + 1) * TILE + net.widest * (2 * TILE + HEIGHT));
-      float *direct = slopes + dim * TILE, *dets = direct + dim * TILE, *room = dets + TILE;
-      part.read(t + 1 < networks.size() ? dx->typed_data() : dz.typed_data(), dim, slopes);
-      scatter(slopes, order + dim, dim, direct);
-      part.read(dlog_det.typed_data(), 1, dets);
-      const float* gradient = through_network(net, backs, scalar, activation, part, kept(0), direct, dets, room,
-                                              [&](size_t l) { return kept(1 + l); });
-      if (t == 0) {
-        scatter(gradient, order, dim, slopes);
-        gradient = slopes;
-      }
-      part.write(gradient, dim, dx->typed_data());
-    });
+  const int64_t count = networks.size();
+  const Needs needs(networks[0], n);
+  float* memory = scratch<1>(2 * needs.memory);
+  std::vector<std::vector<Back>> backs;
+  for (int64_t t = 0; t < count; ++t)
+    backs.push_back(backs_of(networks[t], t, n, memory + t % 2 * needs.memory, gradients));
 
-    in_parallel(pool, pieces, [&](int64_t piece) {
-      size_t l = depth - 1;
-      for (int64_t here; piece >= (here = (net.layers[l].out + ROWS - 1) / ROWS); --l) piece -= here;
-      weight_gradient(backs[l], (net.layers[l].out - 1) / ROWS * ROWS - piece * ROWS);  // the longest rows first
-    });
-  }
+  const auto through = [&](int64_t t, int64_t tile) {
+    const int32_t* order = orders.typed_data() + t * dim;
+    const Part part(tile, n);
+    const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(2 * depth + i), t); };
+    float *slopes = scratch((2 * dim + 1) * TILE), *direct = slopes + dim * TILE, *dets = direct + dim * TILE;
+    part.read(t + 1 < count ? dx->typed_data() : dz.typed_data(), dim, slopes);
+    scatter(slopes, order + dim, dim, direct);
+    part.read(dlog_det.typed_data(), 1, dets);
+    through_network(networks[t], backs[t], scalar, activation, part, kept(0), direct, dets,
+                    [&](size_t l) { return kept(1 + l); });
+    if (t == 0) {
+      scatter(direct, order, dim, slopes);
+      std::swap(direct, slopes);
+    }
+    part.write(direct, dim, dx->typed_data());
+  };
+
+  Schedule schedule(count, tiles(n), needs.pieces);
+  const auto work = [&](int64_t i) {
+    const Task task = schedule.task(i);
+    if (task.tile < 0)
+      piece_of_gradients(backs[task.network], task.piece);
+    else
+      through(task.network, task.tile);
+    schedule.done(task);
+  };
+  in_parallel(pool, schedule.tasks(), work, [&](int64_t i) { return schedule.ready(schedule.task(i)); });
   return ffi::Error::Success();
 }
 

@@ -27,7 +27,7 @@ inline Vector load(const float* from) {
 
 inline void store(float* to, Vector v) { std::memcpy(to, &v, sizeof v); }
 
-inline Vector all(float a) { return Vector{} + a; }
+inline Vector all(float a) { return a - Vector{}; }  // not Vector{} + a: that would add to a negative zero
 
 // v 2^power for a power in -126 .. 127, which is added to an empty exponent.
 inline Vector scaled(Vector v, Integers power) { return v * (Vector)((power + 127) << 23); }
@@ -115,9 +115,13 @@ inline Vector within(Vector v, float least, float most) {
   return v > most ? all(most) : v;
 }
 
-inline float sum(Vector v) {
+inline float sum(const float* numbers, int64_t count) {
+  Vector sums = all(0.f);
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) sums += load(numbers + i);
   float total = 0.f;
-  for (int i = 0; i < LANES; ++i) total += v[i];
+  for (int lane = 0; lane < LANES; ++lane) total += sums[lane];
+  for (; i < count; ++i) total += numbers[i];
   return total;
 }
 
