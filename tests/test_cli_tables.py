@@ -101,6 +101,7 @@ def test_a_schema_as_info_prints_it_changes_nothing(folder, untrained):
     with pytest.warns(match="identifiers of rows: 'id'"):
         read = FlowDensity(random_state=1).fit(homes.drop_columns("agent"), context=homes.select(["agent"]))
     assert load(folder / "homes").encoder_ == read.encoder_
+    assert load(folder / "homes").context_encoder_ == read.context_encoder_
 
 
 @pytest.mark.parametrize("wrapped", [True, False])
@@ -108,11 +109,20 @@ def test_a_schema_that_was_edited_counts(folder, tmp_path, untrained, wrapped):
     kinds = {"area": {"kind": "bounded", "low": 0, "high": 1000, "atoms": [0]}, "town": "real"}
     (tmp_path / "schema.json").write_text(json.dumps({"columns": kinds} if wrapped else kinds))
     arguments = ["fit", folder / "homes.csv", "--model", tmp_path / "model", "--schema", tmp_path / "schema.json"]
-    printed([*arguments, "--context", "town"])
+    printed([*arguments, "--columns", "price,area", "--context", "agent"])
     encoder = load(tmp_path / "model").encoder_
     area = encoder.columns[encoder.schema.names.index("area")]
     assert (area.kind, area.low, area.high, area.points) == ("bounded", 0.0, 1000.0, (0.0,))
-    assert "town" not in encoder.schema.names  # a schema may tell of columns that are not modelled
+    assert "town" not in encoder.schema.names  # a schema may tell of columns that have no part in the model
+
+
+def test_a_schema_gives_kinds_to_the_context_too(folder, tmp_path, untrained):
+    (tmp_path / "schema.json").write_text(json.dumps({"beds": "real", "price": {"kind": "positive", "atoms": [9.5]}}))
+    arguments = ["fit", folder / "homes.csv", "--model", tmp_path / "model", "--columns", "area,price"]
+    told = objects(printed([*arguments, "--context", "beds,town", "--schema", tmp_path / "schema.json", "--json"]))
+    assert {name: column["kind"] for name, column in told["context"].items()} == {"beds": "real", "town": "category"}
+    assert load(tmp_path / "model").context_encoder_.columns[0].kind == "real"
+    assert told["columns"]["price"]["kind"] == "positive"  # beside those of columns to model
 
 
 def test_fit_tells_machines_what_came_of_it(folder):

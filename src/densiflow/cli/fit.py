@@ -39,8 +39,8 @@ def fit(
         str | None,
         typer.Option(
             "--schema",
-            help="Kinds of the columns to model, as densiflow info TABLE --json prints them; others are read from "
-            "their cells.",
+            help="Kinds of columns, those of the context too, as densiflow info TABLE --json prints them; others are "
+            "read from their cells.",
             metavar="FILE.json",
         ),
     ] = None,
@@ -91,7 +91,7 @@ def fit(
     modelled, given = _roles(rows.column_names, columns or [], context or [], weights)
     density = FlowDensity(
         flow=flow,
-        columns=None if schema is None else _kinds(schema, rows.column_names, modelled),
+        columns=None if schema is None else _kinds(schema, rows.column_names, [*modelled, *given]),
         ensemble=ensemble,
         bootstrap=bootstrap,
         max_epochs=max_epochs,
@@ -136,9 +136,9 @@ def _roles(
     return modelled, context
 
 
-def _kinds(schema: str, present: list[str], modelled: list[str]) -> dict[str, Any]:
-    """The kinds of the columns to model; a schema may tell of others as well."""
-    return {name: kind for name, kind in read_kinds(schema, present).items() if name in modelled}
+def _kinds(schema: str, present: list[str], wanted: list[str]) -> dict[str, Any]:
+    """The kinds of the columns to model and of the context; a schema may tell of others as well."""
+    return {name: kind for name, kind in read_kinds(schema, present).items() if name in wanted}
 
 
 def _weight(rows: Any, name: str | None) -> Any:
