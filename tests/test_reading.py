@@ -84,6 +84,66 @@ def test_runs_of_spaces_part_columns_of_numbers(tmp_path, indent, end):
     assert list(found.values()) == list(SPACED.values())
 
 
+XY = {"x": [1.5, 2.5], "y": [3, 4]}
+ABOVE = {
+    "savetxt": "# x y\n",
+    "commas": "# x, y\n",
+    "commas alone": "#x,y\n",
+    "indented": "  #  x    y  \n",
+    "comments": "# made in May 2020\n#\n## of 2 stars\n\n# x y\n# ---\n",
+    "names below": "# 2 stars\n x    y\n",
+    "both": "# a b\nx  y\n",
+    "byte order": "\ufeff# x y\n",
+}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("above", ABOVE)
+def test_marked_lines_above_numbers_are_comments_and_names(tmp_path, above, end):
+    text = ABOVE[above] + " 1.5   3\n 2.5   4\n"
+    assert reads(tmp_path, text.replace("\n", end), "rows.txt") == XY
+
+
+def test_savetxt_is_read_back(tmp_path):
+    rows = np.random.default_rng(0).normal(size=(5, 3))
+    for delimiter in (" ", ",", ", ", "\t", ";"):
+        np.savetxt(tmp_path / "rows.txt", rows, header=f"by me\n{delimiter.join('abc')}", delimiter=delimiter)
+        found = read_file(tmp_path / "rows.txt")
+        assert [name.strip() for name in found.column_names] == ["a", "b", "c"]
+        np.testing.assert_array_equal(np.column_stack([column.to_numpy() for column in found.columns]), rows)
+    np.savetxt(tmp_path / "one.txt", rows[:1], header="a b c")
+    assert read_file(tmp_path / "one.txt").to_pydict() == {name: [x] for name, x in zip("abc", rows[0], strict=True)}
+
+
+@pytest.mark.parametrize("comment", ["# a b c", "# 1 2", "#1.5 7", "# 1 of the 2", "#"])
+def test_comments_that_are_no_names_are_left_out(tmp_path, comment):
+    with pytest.warns(DensiflowWarning, match="x0 to x1"):
+        assert list(reads(tmp_path, f"{comment}\n1.5  3\n2.5  4\n").values()) == [[1.5, 2.5], [3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("#,name,n\n1,a,3\n2,b,4\n", {"#": [1, 2], "name": ["a", "b"], "n": [3, 4]}),
+        ("# x y\n1 2.5 3\n2 3.5 4\n", {"#": [1, 2], "x": [2.5, 3.5], "y": [3, 4]}),
+        ("# x\n1 2.5\n2 3.5\n", {"#": [1, 2], "x": [2.5, 3.5]}),
+        ("#rooms,price\n1,2.5\n2,3.5\n", {"#rooms": [1, 2], "price": [2.5, 3.5]}),
+        ("tag,n\n#one,1\n#two,2\n", {"tag": ["#one", "#two"], "n": [1, 2]}),
+        ("#one,a\n#two,b\n", {"#one": ["#two"], "a": ["b"]}),
+        ("#one two\nthree four\nfive six\n", {"#one two": ["three four", "five six"]}),
+        ("# text\nthe 3 of us\nall 4 of us\n", {"# text": ["the 3 of us", "all 4 of us"]}),
+        ("x y\n1 2\n#N/A 4\n", {"x": [1, None], "y": [2, 4]}),
+    ],
+)
+def test_a_mark_that_is_no_comment_stays(tmp_path, text, expected):
+    assert reads(tmp_path, text) == expected
+
+
+def test_a_missing_first_cell_is_no_comment(tmp_path):
+    with pytest.warns(DensiflowWarning, match="x0 to x1"):
+        assert reads(tmp_path, "#N/A 1.5\n2.5 3.5\n") == {"x0": [None, 2.5], "x1": [1.5, 3.5]}
+
+
 def test_decimals_may_follow_a_comma_between_spaces(tmp_path):
     assert reads(tmp_path, "a   b\n1,5 3\n-2,25 4\n") == {"a": [1.5, -2.25], "b": [3, 4]}
 
