@@ -56,10 +56,10 @@ void strip(const float* w, int64_t row_step, int64_t k_step, const float* x, con
 using Strip = void (*)(const float*, int64_t, int64_t, const float*, const float*, float*, int64_t, int);
 constexpr Strip STRIPS[HEIGHT + 1] = {nullptr, strip<1>, strip<2>, strip<3>, strip<4>, strip<5>, strip<6>};
 
-// Have the numbers from .. from + count - 1 in the cache soon.
-inline void prefetch(const float* from, int64_t count) {
+// Have so many numbers in the cache soon.
+inline void prefetch(const float* numbers, int64_t count) {
   constexpr int64_t LINE = 16;
-  for (int64_t i = 0; i < count; i += LINE) __builtin_prefetch(from + i);
+  for (int64_t i = 0; i < count; i += LINE) __builtin_prefetch(numbers + i);
 }
 
 // A weight (out, in). Row r reads the inputs 0 .. reach[r] - 1, and reach never falls with r.
@@ -71,8 +71,8 @@ struct Weight {
 
 constexpr int64_t DEPTH = 64;  // of a sum taken at once: as much of a tile stays in the nearest cache for all strips
 
-// y[r - first] = the inputs from .. until - 1, DEPTH at most, of row r times its weights, for the rows first .. last - 1,
-// added to `bias` as in block. Where the staircase runs through a strip, rows that end leave the others.
+// y[r - first] = the inputs from .. until - 1, DEPTH at most, of row r times its weights, for the rows first .. last
+// - 1, added to `bias` as in block. Where the staircase runs through a strip, rows that end leave the others.
 inline void add_shallow(const Weight& layer, int64_t first, int64_t last, int64_t from, int64_t until, const float* x,
                         const float* bias, float* y, int vectors) {
   for (int64_t r = first; r < last; r += HEIGHT) {
@@ -104,14 +104,16 @@ inline void add_products(const Weight& layer, int64_t first, int64_t last, int64
   } while (from < until);
 }
 
-// y[k] += sum over the rows r that read input k of w[r, k] x[r], for every k; readers[k] is the first such row. Here
-// inputs that begin to be read join the others of their strip.
-inline void add_transposed(const Weight& layer, const int64_t* readers, const float* x, float* y, int vectors) {
+// y[k] = sum over the rows r that read input k of w[r, k] x[r], added to y[k] where `adds`, for every k; readers[k] is
+// the first such row. Here inputs that begin to be read join the others of their strip.
+inline void transposed_products(const Weight& layer, const int64_t* readers, const float* x, bool adds, float* y,
+                                int vectors) {
   for (int64_t first = 0; first < layer.out; first += DEPTH) {
     const int64_t last = std::min(first + DEPTH, layer.out);
-    for (int64_t k = 0; k < layer.in && readers[k] < last; k += HEIGHT) {
+    for (int64_t k = 0; k < layer.in && (readers[k] < last || last == layer.out); k += HEIGHT) {
       const int64_t height = std::min<int64_t>(HEIGHT, layer.in - k);
-      int64_t r = std::max(first, readers[k]);
+      if (!adds && readers[k] >= first) std::fill(y + k * TILE, y + (k + height) * TILE, 0.f);
+      int64_t r = std::clamp(readers[k], first, last);
       for (int64_t read = 1; read <= height; ++read) {
         const int64_t step = read < height ? std::clamp(readers[k + read], r, last) : last;
         if (step > r)

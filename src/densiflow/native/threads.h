@@ -13,9 +13,9 @@
 
 namespace densiflow {
 
-// Run work(i) for i = 0 .. count - 1, begun in that order, each as soon as ready(i), which may ask for earlier ones to be
-// done. The caller works too, and waits for work that is under way, never for helpers to begin: a busy pool cannot block
-// it, and a helper that comes late finds nothing left and touches nothing.
+// Run work(i) for i = 0 .. count - 1, begun in that order, each as soon as ready(i), which may ask for earlier work to
+// be done. The caller works too, and waits for work that is under way, never for helpers to begin: a busy pool cannot
+// block it, and a helper that comes late finds nothing left and touches nothing.
 template <typename Work, typename Ready>
 void in_parallel(xla::ffi::ThreadPool& pool, int64_t count, const Work& work, const Ready& ready) {
   struct State {

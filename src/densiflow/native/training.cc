@@ -1,8 +1,8 @@
 // The way back through `to_base`, for training: gradients of the data, the weights and the biases.
 //
-// Tiles again: from the last layer down, the gradient of what each layer said before its activation, which is kept, and
-// the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the vector axis must
-// be the inputs'. Then weights: strips of each gradient, summed over all rows of data.
+// Tiles again: from the last layer down, the gradient of what each layer said before its activation, which is kept,
+// and the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the vector axis
+// must be the inputs'. Then weights: strips of each gradient, summed over all rows of data.
 
 #include "affine.h"
 #include "schedule.h"
@@ -59,26 +59,26 @@ struct Back {
   }
 };
 
-constexpr int64_t ROWS = 8 * HEIGHT;  // of a weight's gradient that one piece of work computes
+constexpr float NOTHING[HEIGHT] = {};  // to begin a sum with
+constexpr int64_t ROWS = 4 * HEIGHT;  // of a weight's gradient that one piece of work computes
 
 int64_t pieces_of(const Layer& layer) { return (layer.out + ROWS - 1) / ROWS; }
 
-// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias. A tile of a panel stays in the nearest cache
-// for all of them.
+// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias. A tile of a panel stays in the nearest
+// cache for all of them.
 void weight_gradient(const Back& back, int64_t first) {
   const Layer& layer = back.layer;
   const int64_t last = std::min(first + ROWS, layer.out), n = back.inputs.n;
   alignas(64) float sums[ROWS * TILE];
   for (int64_t k = 0; k < layer.in; k += TILE) {
     const int64_t wide = std::min<int64_t>(TILE, layer.in - k);
-    std::fill(sums, sums + ROWS * TILE, 0.f);
     for (int64_t start = 0; start < n; start += TILE)
       for (int64_t r = first; r < last; r += HEIGHT) {
         const int64_t height = std::min<int64_t>(HEIGHT, last - r);
         const int64_t reached = std::min<int64_t>(layer.reach[r + height - 1] - k, wide);
         if (reached > 0)
           STRIPS[height](back.said + start * layer.out + r * TILE, TILE, 1, back.inputs.panels + k * n + start * TILE,
-                         nullptr, sums + (r - first) * TILE, std::min<int64_t>(TILE, n - start),
+                         start ? nullptr : NOTHING, sums + (r - first) * TILE, std::min<int64_t>(TILE, n - start),
                          (reached + LANES - 1) / LANES);
       }
     for (int64_t r = first; r < last; ++r) {
@@ -130,8 +130,7 @@ void through_network(const Network& net, const std::vector<Back>& backs, const S
     back.inputs.take(h, part);
     if (layer.by_row) part.write(g, layer.out, back.added);
     float* next = l > 0 ? backs[l - 1].tile(part) : direct;
-    if (l > 0) std::fill(next, next + layer.in * TILE, 0.f);
-    add_transposed(layer, back.readers.data(), g, next, part.vectors);
+    transposed_products(layer, back.readers.data(), g, l == 0, next, part.vectors);
     if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
     g = next;
   }
