@@ -9,6 +9,7 @@ import pytest
 from densiflow import FlowDensity, load, rows
 from densiflow.cli import main
 from densiflow.errors import MissingFileError, TableError
+from densiflow.estimators import companion
 from densiflow.rows import batch
 from densiflow.table.batches import read_batches
 from densiflow.table.files import read_file, write_file, written_file
@@ -119,34 +120,59 @@ def test_scores_in_batches_are_to_the_bit_those_of_the_whole(long, tmp_path, cap
     assert table.num_rows > 2 * rows.batch(density.flow_)  # or nothing is tried
     out = tmp_path / "scored.parquet"
     assert main(["score", str(folder / model), str(folder / "rows.parquet"), "--out", str(out)]) == 0
-    given = {"context": table.select(["c"])} if model == "conditional" else {}
-    expected = density.score_samples(table.select(["a", "b"]), **given)
+    expected = density.score_samples(table.select(["a", "b"]), **context_of(model, table))
     scored = read_file(out)
     assert np.array_equal(scored["log_density"].to_numpy(), expected)
     assert scored.drop_columns(["log_density"]).equals(table)
     assert capsys.readouterr().out == f"{out}: {table.num_rows} rows, mean log density {expected.mean():.4f} nats\n"
 
 
-FAULTS = {"b": [200_000, 250_000], "c": [150_000]}
+def lacking(table, column, rows):
+    """The table with some cells of a column missing."""
+    values = table[column].to_numpy().copy()
+    values[rows] = np.nan
+    return table.set_column(table.column_names.index(column), column, pa.array(values, from_pandas=True))
 
 
 @pytest.mark.parametrize("model", ["plain", "conditional"])
-@pytest.mark.parametrize("column", FAULTS)
-def test_what_a_later_batch_is_refused_for_is_said_of_the_whole(long, tmp_path, capsys, model, column):
+def test_what_a_later_batch_is_refused_for_is_said_of_the_whole(long, tmp_path, capsys, model):
     folder, table = long
-    values = table[column].to_numpy().copy()
-    values[FAULTS[column]] = np.nan
-    faulty = table.set_column(table.column_names.index(column), column, pa.array(values))
-    write_file(faulty, tmp_path / "faulty.parquet")
+    write_file(lacking(table, "c", [150_000, 250_000]), tmp_path / "faulty.parquet")
     arguments = ["score", str(folder / model), str(tmp_path / "faulty.parquet"), "--out", str(tmp_path / "out.parquet")]
-    if (model, column) == ("plain", "c"):  # which it does not look at
+    if model == "plain":  # which does not look at the context
         assert main(arguments) == 0
         return
     assert main(arguments) == 2
-    first, count = FAULTS[column][0], len(FAULTS[column])
-    said = f"column '{column}', row {first} holds NaN or null (such cells: {count}); drop or fill them"
+    said = "column 'c', row 150000 holds NaN or null (such cells: 2); drop or fill them"
     assert said in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"faulty.parquet"}
+
+
+@pytest.mark.parametrize("model", ["plain", "conditional"])
+def test_rows_that_lack_cells_score_in_any_batch_as_they_do_alone(long, tmp_path, monkeypatch, model):
+    monkeypatch.setattr(companion, "ROWS", 1000)  # what a companion learns makes no score another in other company
+    monkeypatch.setattr(companion, "EPOCHS", 1)
+    folder, table = long
+    density = load(folder / model)
+    places = [200_000, 250_000]
+    faulty = lacking(table, "b", places)
+    write_file(faulty, tmp_path / "faulty.parquet")
+    out = tmp_path / "out.parquet"
+    assert main(["score", str(folder / model), str(tmp_path / "faulty.parquet"), "--out", str(out)]) == 0
+    found = read_file(out)["log_density"].to_numpy()
+
+    def scores(part):
+        return density.score_samples(part.select(["a", "b"]), **context_of(model, part))
+
+    alone = np.concatenate([scores(faulty.slice(place, 1)) for place in places])
+    np.testing.assert_allclose(found[places], alone, rtol=1e-5)
+    whole, others = scores(table), np.delete(np.arange(table.num_rows), places)
+    assert np.array_equal(found[others], whole[others])
+    assert (np.abs(found[places] - whole[places]) > 0.1).all()  # of one column instead of two
+
+
+def context_of(model, part):
+    return {"context": part.select(["c"])} if model == "conditional" else {}
 
 
 @pytest.mark.parametrize("model", ["plain", "conditional"])
