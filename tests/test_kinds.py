@@ -10,6 +10,7 @@ import pytest
 
 from densiflow import FlowDensity
 from densiflow.errors import ArgumentError, DensiflowWarning, TableError
+from densiflow.estimators import companion
 from densiflow.table import Encoder, matching, read
 
 pd = pytest.importorskip("pandas")
@@ -377,19 +378,56 @@ def test_draws_keep_points_and_grids(fitted, drawn):
     assert drawn["day"].dropna().between(table["day"].min(), table["day"].max()).all()
 
 
-def test_draws_that_leave_what_was_seen_are_drawn_anew():
-    """Instants end abruptly, where a density does not: none is heaped at the first and the last."""
+@pytest.fixture(scope="module", params=["auto", "mixed"])
+def instants(request):
+    """Instants end abruptly, where a density does not."""
     rng = np.random.default_rng(0)
     seconds = rng.integers(0, 10**6, 600)
-    table = pd.DataFrame({"at": np.datetime64("2020-01-01", "s") + seconds, "b": rng.normal(size=600)})
-    density = FlowDensity(layers=1, hidden=(8,), max_epochs=3, validation=0, random_state=0, verbose=False).fit(table)
-    assert density.encoder_.meanings == ("density, rounded to steps of 1 second", "density")
-    drawn = density.sample(3000, random_state=1)
-    assert drawn["at"].between(table["at"].min(), table["at"].max()).all()
-    assert drawn["at"].isin([table["at"].min(), table["at"].max()]).sum() < 4
+    table = pd.DataFrame({"b": rng.normal(size=600), "at": np.datetime64("2020-01-01", "s") + seconds})
+    density = FlowDensity(
+        request.param, layers=1, hidden=(8,), max_epochs=3, validation=0, random_state=0, verbose=False
+    ).fit(table)
+    assert density.encoder_.meanings == ("density", "density, rounded to steps of 1 second")
     x = density.flow_.sample(jax.random.key(0), 3000)
-    assert density.encoder_.is_beyond_seen(np.asarray(x, np.float64)).mean() > 0.01  # or nothing was tried
+    assert density.encoder_.is_beyond_seen(np.asarray(x, np.float64)).mean() > 0.01  # or nothing is tried
+    return density, table
+
+
+def at_ends(drawn, table):
+    """How many instants lie at the first and the last that were seen, beyond which there are none."""
+    ends = table["at"].min(), table["at"].max()
+    assert drawn["at"].between(*ends).all()
+    return drawn["at"].isin(ends).sum()
+
+
+def test_draws_that_leave_what_was_seen_are_drawn_anew(instants):
+    density, table = instants
+    drawn = density.sample(3000, random_state=1)
+    assert at_ends(drawn, table) < 4
     assert drawn.iloc[:700].equals(density.sample(700, random_state=1))
+
+
+def test_cells_drawn_given_others_are_not_heaped_at_the_ends_either(instants, monkeypatch):
+    monkeypatch.setattr(companion, "ROWS", 4_000)
+    monkeypatch.setattr(companion, "EPOCHS", 5)
+    density, table = instants
+    lacking = pd.concat([table, table], ignore_index=True)
+    lacking.loc[600:, "at"] = pd.NaT
+    filled = density.impute(lacking, draws=64, random_state=1)
+    assert filled[:600].equals(table)
+    assert at_ends(filled[600:], table) < 2
+    drawn = density.conditional({"b": 0.5}).sample(600, draws=64, random_state=2)
+    assert at_ends(drawn, table) < 2
+
+
+def test_what_is_given_may_lie_beyond_what_was_seen(instants):
+    density, table = instants
+    late = table["at"].max() + datetime.timedelta(days=1)
+    assert set(density.conditional({"at": late}).sample(20, draws=64, random_state=3)["at"]) == {late}
+    encoder = density.encoder_
+    x, _ = encoder.encode(matching(encoder.schema, pd.DataFrame({"b": [0.0], "at": [late]}), mixed=True))
+    told = [encoder.is_beyond_seen(x, np.array([known])).tolist() for known in ([False, False], [False, True])]
+    assert told == [[True], [False]]
 
 
 def test_a_number_beyond_those_seen_is_told(encoder):

@@ -16,6 +16,7 @@ The draws that estimate a density follow from the key and the row's known cells:
 import warnings
 import zlib
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -26,7 +27,7 @@ from scipy.special import logsumexp
 
 from densiflow.ensemble import Ensemble
 from densiflow.errors import DensiflowWarning
-from densiflow.estimators import columns, companion, mixed_rows
+from densiflow.estimators import columns, companion, mixed_rows, within_seen
 from densiflow.estimators.fitted import Fitted
 from densiflow.estimators.mixed_rows import Model
 from densiflow.flow import Flow
@@ -40,6 +41,7 @@ DRAWS = 256  # of a row whose density is not exact
 ROWS = 2**15  # draws under way at once
 FEWEST_THAT_COUNT = 8.0  # draws of a row, by their weights; with fewer neither density nor error can be trusted
 IMPOSSIBLE = -1e30  # the logarithm of a weight that is zero
+BEYOND_SEEN = 2 * IMPOSSIBLE  # of a draw that is taken only where there is no other
 
 
 class Draws(NamedTuple):
@@ -48,6 +50,21 @@ class Draws(NamedTuple):
     rows: Floats
     weights: Floats  # (n, draws)
     of_members: Floats  # (n, members)
+
+
+class Gaps(NamedTuple):
+    """Rows x (n, width) of which some cells (n, columns), and so variables (n, V), are known, and their places (n,)."""
+
+    x: Floats
+    known: Booleans
+    variables: Booleans
+    context: Floats | None
+    place: NDArray[np.integer]
+
+    def take(self, rows: NDArray[np.integer]) -> "Gaps":
+        """Some of the rows."""
+        taken: Gaps = jax.tree.map(lambda part: part[rows], self)
+        return taken
 
 
 def log_probs(fitted: Fitted, matrix: Floats, context: Floats | None) -> Floats:
@@ -85,6 +102,7 @@ def of_known(
         given = None if context is None else context[part]
         first = _places_of(matrix[part], known[part])
         drawn = _drawn(fitted, x[part], variables[part], given, key, first, draws)
+        _warn_of_few(drawn.weights)
         nats[part] = logsumexp(drawn.weights, axis=1) - np.log(drawn.weights.shape[1])
         error[part] = np.hypot(_relative_error(drawn.weights), _spread(drawn.of_members))
     return nats + volume, error
@@ -101,29 +119,46 @@ def imputed(
 ) -> Floats:
     """Cells (n, columns) with what is missing, or not known, drawn given the rest of the row.
 
-    Of several draws of a row one is taken by its weight. With ``complete`` no cell is drawn as missing: each is what
-    it would be if none ever were, for cells that are missing at random.
+    Of several draws of a row one is taken by its weight, of those that keep within what was seen; where none does, the
+    row is drawn anew. With ``complete`` no cell is drawn as missing: each is what it would be if none ever were, for
+    cells that are missing at random.
     """
     encoder, out = fitted.encoder, matrix.copy()
     known = ~np.isnan(matrix) if known is None else known
     variables = columns.spread(encoder, known)
     x, _ = encoder.encode(np.where(known, matrix, _somewhere(encoder)))
     context = None if context is None else for_each(context, len(matrix))
-    draw_key, choice_key = jax.random.split(key)
+    gaps = Gaps(x, known, variables, context, np.arange(len(matrix)))
     sequential = mixed_rows.is_mixed(fitted.model)
     if sequential and _first_are_known(variables).all():
         draws = 1
     draws = _of_every_member(fitted.model, draws)
     for part in _pieces(np.flatnonzero(~variables.all(axis=1)), draws):
-        given = None if context is None else context[part]
-        first = (part * draws).astype(np.uint32)
-        drawn = _drawn(fitted, x[part], variables[part], given, draw_key, first, draws, complete)
-        weights = np.maximum(drawn.weights, IMPOSSIBLE)
-        noise = np.asarray(jax.random.gumbel(jax.random.fold_in(choice_key, part[0]), weights.shape))
-        chosen = np.argmax(weights + noise, axis=1)
-        decoded = encoder.decode(drawn.rows[np.arange(len(part)), chosen], drawn=True)
-        out[part] = np.where(known[part], matrix[part], decoded)
+        rows = gaps.take(part)
+        filled = within_seen.anew(
+            partial(_one_of_several, fitted, rows, jax.random.split(key), draws, complete),
+            partial(encoder.is_beyond_seen, known=rows.known),
+            len(part),
+            max(1, within_seen.at_once(fitted.model, len(part) * draws) // draws),
+        )
+        out[part] = np.where(rows.known, matrix[part], encoder.decode(filled, drawn=True))
     return out
+
+
+def _one_of_several(
+    fitted: Fitted, gaps: Gaps, keys: Array, draws: int, complete: bool, time: int, rows: NDArray[np.integer]
+) -> Floats:
+    """(k, width): some rows (k,) with their gaps filled, for the first time or anew for the nth."""
+    x, known, variables, context, place = gaps.take(rows)
+    draw_key, choice_key = (within_seen.key_at(key, time) for key in keys)
+    first = (place * draws).astype(np.uint32)
+    drawn = _drawn(fitted, x, variables, context, draw_key, first, draws, complete)
+    if draws > 1 and time == 0:
+        _warn_of_few(drawn.weights)
+    beyond = fitted.encoder.is_beyond_seen(np.concatenate(drawn.rows), np.repeat(known, draws, axis=0))
+    weights = np.where(beyond.reshape(-1, draws), BEYOND_SEEN, np.maximum(drawn.weights, IMPOSSIBLE))
+    noise = np.asarray(jax.random.gumbel(jax.random.fold_in(choice_key, place[0]), weights.shape))
+    return drawn.rows[np.arange(len(rows)), np.argmax(weights + noise, axis=1)]
 
 
 def for_each(context: Floats, n: int) -> Floats:
@@ -205,8 +240,6 @@ def _drawn(
         by_member = np.nan_to_num((by_member + ratio[:, None]).reshape(*shape, -1), nan=-np.inf, neginf=-np.inf)
         weights = _mixed_together(by_member)
     of_members = logsumexp(by_member, axis=1) - np.log(by_member.shape[1])
-    if draws > 1:
-        _warn_of_few(weights)
     return Draws(rows.reshape(*shape, -1), weights, of_members)
 
 

@@ -239,8 +239,9 @@ class FlowDensity(Kept, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def impute(self, X: Any, *, context: Any = None, draws: int = DRAWS, random_state: RandomState = None) -> Any:
         """The table with its missing cells drawn from what the model expects there, given those present.
 
-        Of several draws of a row one is taken by its weight. A flow of real numbers, fitted on complete rows, fills
-        cells that are missing afterwards; the first time it trains a companion that draws them, see `Marginal`.
+        Of several draws of a row one is taken by its weight, and what is drawn keeps within what was seen as in
+        `sample`. A flow of real numbers, fitted on complete rows, fills cells that are missing afterwards; the first
+        time it trains a companion that draws them, see `Marginal`.
         """
         check_count("draws", draws, 2)
         matrix, encoded = self._rows(X, context, mixed=True)

@@ -105,8 +105,9 @@ class Conditional:
     ) -> Any:
         """Whole rows, the given cells among them, in the container of the table fitted on.
 
-        Of several draws of a row one is taken by its weight. With ``complete`` none has a missing cell. With m context
-        rows, ``n_samples * m`` rows: all of the first context row first.
+        Of several draws of a row one is taken by its weight, and what is drawn keeps within what was seen as in
+        `FlowDensity.sample`. With ``complete`` none has a missing cell. With m context rows, ``n_samples * m`` rows:
+        all of the first context row first.
         """
         check_count("n_samples", n_samples, 1)
         check_count("draws", draws, 2)

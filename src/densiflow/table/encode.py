@@ -101,12 +101,16 @@ class Encoder:
             start += column.width
         return matrix
 
-    def is_beyond_seen(self, x: Floats) -> NDArray[np.bool_]:
-        """Which rows hold a number that lies beyond those seen in a column whose draws keep within them."""
+    def is_beyond_seen(self, x: Floats, known: Booleans | None = None) -> Booleans:
+        """Which rows hold a number that lies beyond those seen in a column whose draws keep within them.
+
+        Cells that were not drawn but are ``known`` (n, columns) may lie anywhere.
+        """
         is_beyond = np.zeros(len(x), bool)
         start = 0
-        for column in self.columns:
-            is_beyond |= column.is_beyond_seen(x[:, start : start + column.width])
+        for i, column in enumerate(self.columns):
+            beyond = column.is_beyond_seen(x[:, start : start + column.width])
+            is_beyond |= beyond if known is None else beyond & ~known[:, i]
             start += column.width
         return is_beyond
 
