@@ -75,6 +75,6 @@ def steps_per_run(parameters: int, batch_size: int, seconds: float = 0.5) -> int
     >>> steps_per_run(parameters=50_000, batch_size=256)
     256
     """
-    step = 6 * parameters * batch_size / 2e11 + 1e-3  # multiply-adds both ways, and what a step costs at least
+    step = 6 * parameters * batch_size / 4e11 + 1e-3  # multiply-adds both ways, and what a step costs at least
     steps = max(1, int(seconds / step))
     return min(256, 1 << (steps.bit_length() - 1))
