@@ -27,7 +27,8 @@ inline Vector load(const float* from) {
 
 inline void store(float* to, Vector v) { std::memcpy(to, &v, sizeof v); }
 
-inline Vector all(float a) { return a - Vector{}; }  // not Vector{} + a: that would add to a negative zero
+// a - 0 is a whatever a is, so it is only loaded; 0 + a would be an addition, for the sake of a = -0.
+inline Vector all(float a) { return a - Vector{}; }
 
 // v 2^power for a power in -126 .. 127, which is added to an empty exponent.
 inline Vector scaled(Vector v, Integers power) { return v * (Vector)((power + 127) << 23); }
