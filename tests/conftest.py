@@ -33,9 +33,9 @@ def forget_programs():
         gc.collect()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def optimised():
-    """Programs of this test are optimised: one that runs for long earns what compiling it costs."""
+    """Programs are optimised from here to the module's end: those that run for long earn what compiling them costs."""
     import jax
 
     before = jax.config.read("jax_disable_most_optimizations")

@@ -16,6 +16,8 @@ from densiflow.errors import ArgumentError, DensiflowError, TableError, WeightEr
 from densiflow.estimators import row_by_row
 from densiflow.estimators.fitted import NotFittedError
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 QUICK = {"hidden": (8,), "max_epochs": 5, "learning_rate": 1e-2, "random_state": 0, "verbose": False}
 
 
