@@ -91,20 +91,8 @@ def drawn(
     ``barred`` (V,) holds levels that are not to be drawn. A row depends on the key, its place (n,) among the random
     numbers and itself alone. Members of an ensemble take turns.
     """
-    if isinstance(model, Ensemble):
-        return _drawn_in_turn(model, key, place, x, known, barred, context)
-    return _in_pieces(partial(_draw, model, key, jnp.asarray(barred)), model, [place, x, known, context])
-
-
-def _drawn_in_turn(
-    model: Ensemble,
-    key: Array,
-    place: NDArray[np.uint32],
-    x: Floats,
-    known: NDArray[np.bool_],
-    barred: NDArray[np.int32],
-    context: Floats | None,
-) -> tuple[Floats, Floats]:
+    if not isinstance(model, Ensemble):
+        return _in_pieces(partial(_draw, model, key, jnp.asarray(barred)), model, [place, x, known, context])
     out, weight = np.empty(x.shape), np.empty(len(x))
     for m, member in enumerate(model.unstacked()):
         turn = np.arange(m, len(x), model.members)

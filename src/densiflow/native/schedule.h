@@ -2,9 +2,8 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <vector>
-
-#include "threads.h"
 
 namespace densiflow {
 

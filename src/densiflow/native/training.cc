@@ -69,7 +69,7 @@ int64_t pieces_of(const Layer& layer) { return (layer.out + ROWS - 1) / ROWS; }
 void weight_gradient(const Back& back, int64_t first) {
   const Layer& layer = back.layer;
   const int64_t last = std::min(first + ROWS, layer.out), n = back.inputs.n;
-  alignas(64) float sums[ROWS * TILE];
+  alignas(64) float sums[ROWS * TILE] = {};  // of no rows, zero
   for (int64_t k = 0; k < layer.in; k += TILE) {
     const int64_t wide = std::min<int64_t>(TILE, layer.in - k);
     for (int64_t start = 0; start < n; start += TILE)
