@@ -1,6 +1,6 @@
-"""What is measured: flows of five sizes, and the arithmetic that their non-zero weights ask for."""
+"""What is measured: flows of five sizes, some given a context, and the arithmetic that non-zero weights ask for."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +10,10 @@ BINS = 8  # of a spline
 
 @dataclass(frozen=True)
 class Case:
-    """A masked autoregressive flow of that size; ``kind`` is "affine" (relu, scales by exp) or "spline"."""
+    """A masked autoregressive flow of that size.
+
+    ``kind`` is "affine" (relu, scales by exp), "conditional" (the same, given a context) or "spline".
+    """
 
     name: str
     dim: int
@@ -18,6 +21,7 @@ class Case:
     layers: int
     batch: int = 512
     kind: str = "affine"
+    context_dim: int = 0
 
     @property
     def label(self):
@@ -26,7 +30,7 @@ class Case:
     @property
     def parameters(self):
         """Numbers that the network gives for each column."""
-        return 2 if self.kind == "affine" else 3 * BINS - 1
+        return 3 * BINS - 1 if self.kind == "spline" else 2
 
     def non_zero(self):
         """Weights inside the masks, all layers: unit i of a hidden layer reads what has its degree or less."""
@@ -34,7 +38,7 @@ class Case:
         degrees = [columns, *(np.ceil(np.arange(1, h + 1) * (self.dim - 1) / h) for h in self.hidden)]
         hidden = sum(np.sum(b[:, None] >= a) for a, b in pairwise(degrees))
         last = self.parameters * np.sum(columns[:, None] > degrees[-1])
-        return int(self.layers * (hidden + last))
+        return int(self.layers * (hidden + last + self.hidden[0] * self.context_dim))
 
     def gflop(self, quantity, rows):
         """Arithmetic of one unit: a multiply and an add a weight and row, three times that in a training step."""
@@ -52,7 +56,7 @@ SIZES = [
     Case("mnist", 784, (1024,), 5, batch=256),
 ]
 AFFINE = {case.name: case for case in SIZES}
-SPLINE = {
-    name: Case(name, *(getattr(AFFINE[name], field) for field in ("dim", "hidden", "layers", "batch")), "spline")
-    for name in ("small", "power", "miniboone")
-}
+SMALLER = [AFFINE[name] for name in ("small", "power", "miniboone")]
+SPLINE = {case.name: replace(case, kind="spline") for case in SMALLER}
+CONDITIONAL = {case.name: replace(case, kind="conditional", context_dim=8) for case in SMALLER}
+KINDS = {"affine": AFFINE, "conditional": CONDITIONAL, "spline": SPLINE}

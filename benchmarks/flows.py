@@ -1,11 +1,12 @@
 """Training, scoring and sampling of masked autoregressive flows, beside the peers.
 
-    python benchmarks/flows.py [--kind affine spline] [--case small power ...] [--quantity train log_prob ...]
-                               [--peers flowjax zuko ...] [--rounds N] [--record]
+    python benchmarks/flows.py [--kind affine conditional spline] [--case small power ...] [--rounds N]
+                               [--quantity train log_prob ...] [--peers flowjax zuko ...] [--record]
 
 Each library is a process of its own; they take turns, one timed block each, round after round. Printed are medians;
 in brackets the median over the rounds of a time by ours (in JAX alone) in the same round; then the arithmetic a second
 that non-zero weights alone ask for, and its share of what a large product of float32 matrices reaches in the same run.
+"Conditional" flows are given a context of 8 numbers; their samples are one for each of 1,000 contexts.
 A library's fastest variant is timed (torch eager or compiled, TensorFlow's graph or XLA) and named. Every weight has
 been moved from its start. `--record` writes all that to `benchmarks/results/flows.md`.
 """
@@ -15,7 +16,7 @@ import subprocess
 import sys
 from statistics import median
 
-from cases import AFFINE, SPLINE
+from cases import AFFINE, KINDS
 from report import figure, machine, record, said, table
 from workers import LIBRARIES, Entrant, Worker, measure, ratio
 
@@ -113,7 +114,7 @@ def _sampling_beside_scoring(runs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", nargs="+", choices=("affine", "spline"), default=["affine"])
+    parser.add_argument("--kind", nargs="+", choices=KINDS, default=["affine"])
     parser.add_argument("--case", nargs="+", choices=AFFINE, default=["small", "power", "miniboone", "bsds300"])
     parser.add_argument("--quantity", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
     parser.add_argument("--peers", nargs="*", choices=list(LIBRARIES)[1:], default=list(LIBRARIES)[1:])
@@ -121,8 +122,7 @@ def main():
     parser.add_argument("--record", action="store_true", help="write the results to benchmarks/results")
     options = parser.parse_args()
     entrants = [entrant for entrant in ENTRANTS if entrant.library in (OURS, *options.peers)]
-    sizes = {"affine": AFFINE, "spline": SPLINE}
-    cases = [sizes[kind][name] for kind in options.kind for name in options.case if name in sizes[kind]]
+    cases = [KINDS[kind][name] for kind in options.kind for name in options.case if name in KINDS[kind]]
     subprocess.run([sys.executable, "-m", "densiflow.native"], check=True)  # compiled unless they are there
     workers = {library: Worker(library) for library in dict.fromkeys(entrant.library for entrant in entrants)}
     runs = {}

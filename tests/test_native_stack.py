@@ -11,7 +11,8 @@ from kernel_checks import DIRECTIONS, assert_close, exact, fixed_loss, lowered
 
 from densiflow import native
 from densiflow.bijections import ActNorm, Autoregressive, Chain, Permute, Stack, inversion
-from densiflow.scalars import RationalQuadraticSpline
+from densiflow.networks import MaskedMLP
+from densiflow.scalars import Affine, RationalQuadraticSpline
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -25,12 +26,27 @@ CASES = {
     "wide": (43, 3, {"hidden": (128, 96), "order": list(range(43))[::-1]}),
     "wider than the cache": (9, 3, {"hidden": (400, 400)}),
     "splines": (5, 3, {"hidden": (20,), "scalar": RationalQuadraticSpline(5)}),
+    "one column, context": (1, 3, {"hidden": (3,), "context_dim": 1}),
+    "context": (6, 5, {"hidden": (64, 64), "context_dim": 3}),
+    "context everywhere": (4, 3, {"hidden": (17, 9), "context_dim": 2, "context_layers": "all", "activation": "tanh"}),
+    "context alone": (3, 2, {"hidden": (), "context_dim": 70}),
+    "splines, context": (3, 2, {"hidden": (20,), "scalar": RationalQuadraticSpline(5), "context_dim": 2}),
+    "context bent": (3, 3, {"hidden": (9, 8), "context_dim": 2, "bends_context": True}),
+    "context bent, everywhere": (
+        *(3, 2),
+        {"hidden": (9,), "context_dim": 2, "bends_context": True, "context_layers": "all", "activation": "tanh"},
+    ),
 }
 
 
-def layer_of(key, dim, **options):
+def layer_of(key, dim, bends_context=False, **options):
     order = np.random.default_rng(int(jax.random.bits(key, dtype=np.uint16))).permutation(dim)
-    return Chain([Autoregressive(key, dim, start="random", **options), Permute(order)])
+    if not bends_context:
+        return Chain([Autoregressive(key, dim, start="random", **options), Permute(order)])
+    network = MaskedMLP(key, dim, parameters=2, bends_context=True, start="random", **options)
+    shift = 0.3 * jax.random.normal(key, network.context_biases[0].shape)
+    network = eqx.tree_at(lambda net: net.context_biases, network, (shift,))
+    return Chain([Autoregressive.of(network, Affine()), Permute(order)])
 
 
 def stack_of(name):
@@ -39,7 +55,9 @@ def stack_of(name):
 
 
 def rows_of(stack, n):
-    return jax.random.normal(jax.random.key(3), (stack.dim, n))
+    """Rows (dim, n), and contexts (c, n) or None."""
+    x = jax.random.normal(jax.random.key(3), (stack.dim, n))
+    return x, jax.random.normal(jax.random.key(4), (stack.context_dim, n)) if stack.context_dim else None
 
 
 def fast(direction, stack, x, context=None):
@@ -64,66 +82,60 @@ def calls(function, *args):
 @pytest.mark.parametrize("name", CASES)
 def test_values(name, direction):
     stack = stack_of(name)
-    x = rows_of(stack, 70)
-    assert calls(partial(fast, direction), stack, x) == 1
-    assert "while" not in lowered(partial(fast, direction), stack, x)
-    assert_close(jax.jit(partial(fast, direction))(stack, x), exact(partial(plain, direction), stack, x), 1e-5)
+    args = (stack, *rows_of(stack, 70))
+    assert calls(partial(fast, direction), *args) == 1
+    assert "while" not in lowered(partial(fast, direction), *args)
+    assert_close(jax.jit(partial(fast, direction))(*args), exact(partial(plain, direction), *args), 1e-5)
 
 
 @pytest.mark.parametrize("n", [0, 1, 64, 65, 200])
-def test_any_number_of_rows_there_and_back(n):
-    stack = stack_of("an order of its own")
-    x = rows_of(stack, n)
-    z, log_det = fast("to_base", stack, x)
-    back, log_det_back = fast("to_data", stack, z)
+@pytest.mark.parametrize("name", ["an order of its own", "context everywhere"])
+def test_any_number_of_rows_there_and_back(name, n):
+    stack = stack_of(name)
+    x, context = rows_of(stack, n)
+    z, log_det = fast("to_base", stack, x, context)
+    back, log_det_back = fast("to_data", stack, z, context)
     assert z.shape == x.shape
     assert_close((back, -log_det_back), (x, log_det), 1e-5)
 
 
-def gradients(through, stack, x):
+def gradients(through, stack, x, context=None):
+    """Of the stack's numbers, of the rows and of their contexts."""
     trained, rest = eqx.partition(stack, eqx.is_inexact_array)
-    return jax.grad(lambda trained, x: fixed_loss(through("to_base", eqx.combine(trained, rest), x)), argnums=(0, 1))(
-        trained, x
-    )
+
+    def loss(trained, x, context):
+        return fixed_loss(through("to_base", eqx.combine(trained, rest), x, context))
+
+    return jax.grad(loss, argnums=(0, 1) if context is None else (0, 1, 2))(trained, x, context)
 
 
 @pytest.mark.parametrize("n", [1, 75, 200])
 @pytest.mark.parametrize("name", CASES)
 def test_gradients_in_training(name, n):
     stack = stack_of(name)
-    x = rows_of(stack, n)
+    args = (stack, *rows_of(stack, n))
     with native.gradients_only():
-        assert "densiflow_made" in (text := lowered(partial(gradients, fast), stack, x))
+        assert "densiflow_made" in (text := lowered(partial(gradients, fast), *args))
         assert text.count("_to_base_back") == 1
         assert "while" not in text
-        found = jax.jit(partial(gradients, fast))(stack, x)
-    assert_close(found, exact(partial(gradients, plain), stack, x), 5e-5)
+        found = jax.jit(partial(gradients, fast))(*args)
+    assert_close(found, exact(partial(gradients, plain), *args), 5e-5)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-def test_layers_that_take_a_context(direction):
-    """These are scanned, each through a call of its own."""
-    keys = jax.random.split(jax.random.key(1), 3)
-    stack = Stack.of([layer_of(key, 4, context_dim=2, hidden=(9,), activation="tanh") for key in keys])
-    args = (stack, rows_of(stack, 70), jax.random.normal(jax.random.key(4), (2, 70)))
-    assert calls(partial(fast, direction), *args) == 1
-    assert_close(fast(direction, *args), exact(partial(plain, direction), *args), 1e-5)
-
-
-@pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", ["an order of its own"])
+@pytest.mark.parametrize("name", ["an order of its own", "context bent, everywhere"])
 def test_every_other_derivative_is_the_plain_one(name, direction):
     stack = stack_of(name)
-    x = rows_of(stack, 3)
+    args = rows_of(stack, 3)
     for derivative in (jax.jacfwd, lambda f: jax.jacfwd(jax.jacrev(f))):
-        found = jax.jit(derivative(partial(fast, direction, stack)))(x)
-        assert_close(found, exact(derivative(partial(plain, direction, stack)), x), 2e-4)
-    assert_close(gradients(fast, stack, x), exact(partial(gradients, plain), stack, x), 5e-5)
+        found = jax.jit(derivative(partial(fast, direction, stack)))(*args)
+        assert_close(found, exact(derivative(partial(plain, direction, stack)), *args), 2e-4)
+    assert_close(gradients(fast, stack, *args), exact(partial(gradients, plain), stack, *args), 5e-5)
 
 
 def test_over_flows():
     """`vmap` over flows, and one after the other, as ensembles have it; gradients in training too."""
-    x = rows_of(stack_of("six columns"), 20)
+    x, _ = rows_of(stack_of("six columns"), 20)
     stacks = [
         Stack.of([layer_of(key, 6, hidden=(9,)) for key in jax.random.split(jax.random.key(m), 3)]) for m in range(2)
     ]
@@ -138,15 +150,14 @@ def test_over_flows():
 
 
 def test_what_the_kernel_does_not_know_is_scanned():
-    def scanned(layer, context_dim=0):
+    def scanned(layer):
         stack = Stack.of([layer(key) for key in jax.random.split(jax.random.key(0), 2)])
-        args = (stack, jnp.ones((3, 5)), jnp.ones((context_dim, 5)) if context_dim else None)
+        args = (stack, jnp.ones((3, 5)))
         return [calls(partial(fast, way), *args) == 0 or "while" in lowered(partial(fast, way), *args)
                 for way in DIRECTIONS]  # fmt: skip
 
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, False]
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,), activation="silu")) == [True, True]
-    assert scanned(lambda key: layer_of(key, 3, hidden=(4,), context_dim=2), 2) == [True, True]
     assert scanned(lambda key: Chain([ActNorm(3), *layer_of(key, 3, hidden=(4,)).members])) == [True, True]
     with inversion("one pass"):
         assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, True]
@@ -156,8 +167,8 @@ def test_what_the_kernel_does_not_know_is_scanned():
 
 def test_another_device_has_jax_alone():
     stack = stack_of("six columns")
-    x = rows_of(stack, 5)
+    args = (stack, *rows_of(stack, 5))
     for mode in ("all", "reverse"):
         with native.derivatives(mode):
-            text = jax.jit(partial(gradients, fast)).trace(stack, x).lower(lowering_platforms=("cuda",)).as_text()
+            text = jax.jit(partial(gradients, fast)).trace(*args).lower(lowering_platforms=("cuda",)).as_text()
         assert "densiflow_made" not in text

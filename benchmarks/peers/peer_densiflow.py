@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-from serve import jittered, rows_of, serve
+from serve import contexts_of, jittered, rows_of, serve
 
 from densiflow import recipes, training
 from densiflow.fixed import combine, partition
@@ -11,11 +11,11 @@ from densiflow.training import program
 
 
 def flow_of(case):
-    options = {"layers": case.layers, "hidden": tuple(case.hidden)}
-    if case.kind == "affine":
-        flow = recipes.maf(jax.random.key(0), case.dim, bound=None, **options)
-    else:
+    options = {"context_dim": case.context_dim, "layers": case.layers, "hidden": tuple(case.hidden)}
+    if case.kind == "spline":
         flow = recipes.neural_spline(jax.random.key(0), case.dim, **options)
+    else:
+        flow = recipes.maf(jax.random.key(0), case.dim, bound=None, **options)
     trained, rest = partition(flow)
     numbers = np.random.default_rng(1)
     return combine(jax.tree.map(lambda leaf: jnp.asarray(jittered(leaf, numbers)), trained), rest)
@@ -27,7 +27,7 @@ def train(case):
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state))
     steps = program.steps_per_run(parameters, case.batch)
     state = program.start(state)
-    x = rows_of(case, steps, case.batch)
+    x, context = rows_of(case, steps, case.batch), contexts_of(case, steps, case.batch)
     weight = np.full((steps, case.batch), 1 / case.batch, np.float32)
     rates, decay = np.full(steps, 1e-4, np.float32), np.float32(0)
 
@@ -36,7 +36,7 @@ def train(case):
         times = -(-count // steps)
         for _ in range(times):
             state, losses, _ = program.run(
-                state, rates, np.int32(steps), rest=rest, x=x, context=None, weight=weight, decay=decay
+                state, rates, np.int32(steps), rest=rest, x=x, context=context, weight=weight, decay=decay
             )
         jax.block_until_ready((state, losses))
         return times * steps
@@ -50,9 +50,9 @@ def whole_fit(case):
 
     def run(count):
         steps = 1 << (count - 1).bit_length()  # few sizes, so that what depends on the size is compiled once
-        x = rows_of(case, steps * case.batch)
+        x, context = rows_of(case, steps * case.batch), contexts_of(case, steps * case.batch)
         options = {"validation": 0.0, "max_epochs": 1, "batch_size": case.batch, "verbose": False}
-        fitted, _ = training.fit(flow, jax.random.key(1), x.reshape(-1, case.dim), **options)
+        fitted, _ = training.fit(flow, jax.random.key(1), x, context=context, **options)
         jax.block_until_ready(fitted)
         return steps
 
@@ -77,11 +77,11 @@ def make(case, quantity, rows, way):
         case "train":
             return {"": (whole_fit if way == "whole fit" else train)(case)}
         case "log_prob":
-            flow, x = flow_of(case), rows_of(case, rows)
-            return {"": repeat(lambda: flow.log_prob(x))}
+            flow, x, context = flow_of(case), rows_of(case, rows), contexts_of(case, rows)
+            return {"": repeat(lambda: flow.log_prob(x, context))}
         case "sample":
-            flow, key = flow_of(case), jax.random.key(0)
-            return {"": repeat(lambda: flow.sample(key, rows))}
+            flow, key, context = flow_of(case), jax.random.key(0), contexts_of(case, rows)
+            return {"": repeat(lambda: flow.sample(key, rows if context is None else 1, context))}
 
 
 if __name__ == "__main__":

@@ -13,21 +13,22 @@ from flowjax.distributions import StandardNormal
 from flowjax.flows import masked_autoregressive_flow
 from flowjax.train.losses import MaximumLikelihoodLoss
 from flowjax.train.train_utils import step
-from serve import jittered, rows_of, serve
+from serve import contexts_of, jittered, rows_of, serve
 
 TOLERANCE = 1e-5
 SCANNED = 0.3  # seconds of steps in one scan
 
 
 def flow_of(case):
-    if case.kind == "affine":  # scales by exp, which is faster than flowjax's own softplus
-        scalar = eqx.tree_at(lambda a: a.scale, fb.Affine(), paramax.Parameterize(jnp.exp, jnp.zeros(())))
-    else:
+    if case.kind == "spline":
         scalar = fb.RationalQuadraticSpline(knots=8, interval=3)
+    else:  # scales by exp, which is faster than flowjax's own softplus
+        scalar = eqx.tree_at(lambda a: a.scale, fb.Affine(), paramax.Parameterize(jnp.exp, jnp.zeros(())))
     flow = masked_autoregressive_flow(
         jax.random.key(0),
         base_dist=StandardNormal((case.dim,)),
         transformer=scalar,
+        cond_dim=case.context_dim or None,
         flow_layers=case.layers,
         nn_width=case.hidden[0],
         nn_depth=len(case.hidden),
@@ -49,33 +50,33 @@ def train(case, is_scanned):
     optimiser, loss = optax.adam(1e-4), MaximumLikelihoodLoss()
     state = optimiser.init(trained)
     steps = 64 if case.hidden[0] < 200 else 8
-    x = jnp.asarray(rows_of(case, steps, case.batch))
-    batches = list(x)
+    x, context = jax.tree.map(jnp.asarray, (rows_of(case, steps, case.batch), contexts_of(case, steps, case.batch)))
+    batches = [(x[k], None if context is None else context[k]) for k in range(steps)]
 
     def one(count):
         nonlocal trained, state
         for k in range(count):
             trained, state, value = step(
-                trained, rest, batches[k % steps], optimizer=optimiser, opt_state=state, loss_fn=loss
+                trained, rest, *batches[k % steps], optimizer=optimiser, opt_state=state, loss_fn=loss
             )
             value.block_until_ready()  # fit_to_data reads every loss
         return count
 
     @eqx.filter_jit
-    def several(trained, state, x):
-        def body(carry, x):
+    def several(trained, state, x, context):
+        def body(carry, batch):
             trained, state = carry
-            value, gradient = eqx.filter_value_and_grad(loss)(trained, rest, x)
+            value, gradient = eqx.filter_value_and_grad(loss)(trained, rest, *batch)
             updates, state = optimiser.update(gradient, state, params=trained)
             return (eqx.apply_updates(trained, updates), state), value
 
-        return jax.lax.scan(body, (trained, state), x)
+        return jax.lax.scan(body, (trained, state), (x, context))
 
     def scanned(count):
         nonlocal trained, state
         times = -(-count // steps)
         for _ in range(times):
-            (trained, state), value = several(trained, state, x)
+            (trained, state), value = several(trained, state, x, context)
         value.block_until_ready()
         return times * steps
 
@@ -97,13 +98,14 @@ def by_fixed_points(self, y, condition=None):
     return x, -self.transform_and_log_det(x, condition)[1]
 
 
-def compiled(function, flow, x):
+def compiled(function, flow, *arguments):
     arrays, rest = eqx.partition(flow, eqx.is_array)
-    call = jax.jit(lambda arrays, x: function(eqx.combine(arrays, rest), x)).lower(arrays, x).compile()
+    call = jax.jit(lambda arrays, *arguments: function(eqx.combine(arrays, rest), *arguments))
+    call = call.lower(arrays, *arguments).compile()
 
     def run(count):
         for _ in range(count):
-            call(arrays, x).block_until_ready()
+            call(arrays, *arguments).block_until_ready()
         return count
 
     return run
@@ -114,11 +116,16 @@ def make(case, quantity, rows, way):
         case "train":
             return {"": train(case, way == "scanned")}
         case "log_prob":
-            return {"": compiled(lambda flow, x: flow.log_prob(x), flow_of(case), jnp.asarray(rows_of(case, rows)))}
+            rows_and_contexts = jax.tree.map(jnp.asarray, (rows_of(case, rows), contexts_of(case, rows)))
+            return {"": compiled(lambda flow, *given: flow.log_prob(*given), flow_of(case), *rows_and_contexts)}
         case "sample":
+            context = jax.tree.map(jnp.asarray, contexts_of(case, rows))
+            shape = (rows,) if context is None else ()  # a row for each context
             inverse = by_fixed_points if way == "Jacobi" else fb.MaskedAutoregressive.inverse_and_log_det
             with patch.object(fb.MaskedAutoregressive, "inverse_and_log_det", inverse):
-                draw = compiled(lambda flow, key: flow.sample(key, (rows,)), flow_of(case), jax.random.key(0))
+                draw = compiled(
+                    lambda flow, key, c: flow.sample(key, shape, c), flow_of(case), jax.random.key(0), context
+                )
             return {"": draw}
 
 

@@ -12,6 +12,7 @@ def flow_of(case):
         kind = transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
         options = {"num_bins": 8, "tails": "linear", "tail_bound": 3.0}
     width = {"features": case.dim, "hidden_features": case.hidden[0], "num_blocks": len(case.hidden) - 1}
+    width["context_features"] = case.context_dim or None
     layers = []
     for _ in range(case.layers):
         layers += [transforms.ReversePermutation(case.dim), kind(**width, **options, use_residual_blocks=False)]
@@ -21,7 +22,11 @@ def flow_of(case):
 def make(case, quantity, rows, way):
     torch.manual_seed(0)
     flow = move(flow_of(case))
-    return variants(flow, flow.log_prob, flow.sample, case, quantity, rows)
+
+    def sample(rows, context):
+        return flow.sample(rows) if context is None else flow.sample(1, context)
+
+    return variants(flow, flow.log_prob, sample, case, quantity, rows)
 
 
 if __name__ == "__main__":

@@ -21,17 +21,19 @@ def by_fixed_points(self, y):
 
 def make(case, quantity, rows, way):
     torch.manual_seed(0)
-    options = {"features": case.dim, "transforms": case.layers, "hidden_features": tuple(case.hidden)}
-    flow = move(zuko.flows.MAF(**options) if case.kind == "affine" else zuko.flows.NSF(bins=8, **options))
+    options = {"features": case.dim, "context": case.context_dim, "transforms": case.layers}
+    options["hidden_features"] = tuple(case.hidden)
+    flow = move(zuko.flows.NSF(bins=8, **options) if case.kind == "spline" else zuko.flows.MAF(**options))
 
-    def log_prob(x):
-        return flow().log_prob(x)
+    def log_prob(x, context):
+        return flow(context).log_prob(x)
 
-    def sample(rows):
+    def sample(rows, context):
+        shape = (rows,) if context is None else ()  # a row for each context
         if way != "Jacobi":
-            return flow().sample((rows,))
+            return flow(context).sample(shape)
         with patch.object(AutoregressiveTransform, "_inverse", by_fixed_points):
-            return flow().sample((rows,))
+            return flow(context).sample(shape)
 
     return variants(flow, log_prob, sample, case, quantity, rows)
 

@@ -24,6 +24,12 @@ def rows_of(case, *shape):
     return np.random.default_rng(0).standard_normal((*shape, case.dim), np.float32)
 
 
+def contexts_of(case, *shape):
+    """None where the case has none."""
+    numbers = np.random.default_rng(2)
+    return numbers.standard_normal((*shape, case.context_dim), np.float32) if case.context_dim else None
+
+
 def jittered(weight, numbers):
     """That array moved from where it started, by a tenth of what an initial weight is."""
     weight = np.asarray(weight)

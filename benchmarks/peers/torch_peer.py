@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from serve import jittered, rows_of
+from serve import contexts_of, jittered, rows_of
 
 TOLERANCE = 1e-5
 
@@ -16,14 +16,21 @@ def move(flow):
     return flow
 
 
+def given(case, *shape):
+    """Rows, and contexts or None."""
+    context = contexts_of(case, *shape)
+    return torch.as_tensor(rows_of(case, *shape)), None if context is None else torch.as_tensor(context)
+
+
 def train(flow, log_prob, case):
     """Adam's step a minibatch, all parameters in one call where torch can."""
     optimiser = torch.optim.Adam(flow.parameters(), lr=1e-4, fused=True)
-    batches = list(torch.as_tensor(rows_of(case, 8, case.batch)))
+    x, context = given(case, 8, case.batch)
+    batches = [(x[k], None if context is None else context[k]) for k in range(8)]
 
     def run(count):
         for k in range(count):
-            loss = -log_prob(batches[k % 8]).mean()
+            loss = -log_prob(*batches[k % 8]).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -45,10 +52,10 @@ def repeat(call, *arguments):
 
 def variants(flow, log_prob, sample, case, quantity, rows):
     """Both variants of a quantity; samples are drawn as they are, since a loop over columns does not compile well."""
+    x, context = given(case, rows)
     if quantity == "sample":
-        return {"eager": repeat(sample, rows)}
+        return {"eager": repeat(sample, rows, context)}
     calls = {"eager": log_prob, "compiled": torch.compile(log_prob)}
     if quantity == "train":
         return {name: train(flow, call, case) for name, call in calls.items()}
-    x = torch.as_tensor(rows_of(case, rows))
-    return {name: repeat(call, x) for name, call in calls.items()}
+    return {name: repeat(call, x, context) for name, call in calls.items()}

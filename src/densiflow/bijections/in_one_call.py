@@ -14,27 +14,30 @@ from densiflow.networks.masked_mlp import MaskedMLP
 Rows = tuple[Array, Array]
 
 
-def to_base(layers: Bijection, x: Array) -> Rows | None:
-    """The rows x (dim, n) through layers stacked from data to base; None where the kernels don't know them."""
+def to_base(layers: Bijection, x: Array, context: Array | None) -> Rows | None:
+    """The rows x (dim, n), of contexts (c, n), through layers stacked from data to base.
+
+    None where the kernels don't know them.
+    """
     if (known := _known(layers)) is None:
         return None
     layer, stacked = known
-    return native.all_to_base(stacked, layer.scalar, x, layer.to_base_in_jax)
+    return native.all_to_base(stacked, layer.scalar, x, context, layer.to_base_in_jax)
 
 
-def to_data(layers: Bijection, z: Array) -> Rows | None:
+def to_data(layers: Bijection, z: Array, context: Array | None) -> Rows | None:
     """The rows z (dim, n) back through all layers, from the last to the first; None as in `to_base`."""
     if (known := _known(layers)) is None or chosen_inversion() != "auto":
         return None
     layer, stacked = known
-    return native.all_to_data(stacked, layer.scalar, z, layer.to_data_in_jax)
+    return native.all_to_data(stacked, layer.scalar, z, context, layer.to_data_in_jax)
 
 
 def _known(layers: Bijection) -> tuple[Autoregressive, native.Layers] | None:
     """Stacked layers that do nothing but what `native.Layers` says; None for others."""
     match layers:
         case Chain(members=(Autoregressive(conditioner=MaskedMLP() as network) as layer, Permute(permutation=mixer))):
-            return None if network.context_dim else (layer, native.Layers(network, _orders(layer.order, mixer)))
+            return layer, native.Layers(network, _orders(layer.order, mixer))
         case _:
             return None
 

@@ -38,7 +38,7 @@ def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pu
 
     Shapes: x (dim, n), context (c, n) to z (dim, n), log_det (n,).
     """
-    if not _knows(network, scalar, x):
+    if not _knows(network, scalar, x, context):
         return pure(network, x, context)
     return _to_base(_alone(network), scalar, x, context, partial(_of_one, pure))
 
@@ -50,34 +50,31 @@ def to_data(network: Any, scalar: Any, z: Array, context: Array | None, pure: Pu
 
     Shapes and the rest as in `to_base`.
     """
-    if not _knows(network, scalar, z):
+    if not _knows(network, scalar, z, context):
         return pure(network, z, context)
     return _scored("to_data", _alone(network), scalar, z, context, partial(_of_one, pure))
 
 
-def all_to_base(layers: Layers, scalar: Any, x: Array, pure: Pure) -> Rows | None:
-    """As `to_base` through layer after layer, none of which takes a context; None where the kernels don't know them.
-
-    `pure` is that of one layer.
-    """
-    if not _knows(layers.networks, scalar, x) or layers.networks.context_dim:
+def all_to_base(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows | None:
+    """As `to_base` through layer after layer; None where the kernels don't know them. `pure` is that of one layer."""
+    if not _knows(layers.networks, scalar, x, context):
         return None
-    return _to_base(layers, scalar, x, None, partial(_one_by_one_to_base, pure))
+    return _to_base(layers, scalar, x, context, partial(_one_by_one_to_base, pure))
 
 
-def all_to_data(layers: Layers, scalar: Any, z: Array, pure: Pure) -> Rows | None:
+def all_to_data(layers: Layers, scalar: Any, z: Array, context: Array | None, pure: Pure) -> Rows | None:
     """As `to_data` through layer after layer, from the last to the first, and the rest as in `all_to_base`."""
-    if not _knows(layers.networks, scalar, z) or layers.networks.context_dim:
+    if not _knows(layers.networks, scalar, z, context):
         return None
-    return _scored("to_data", layers, scalar, z, None, partial(_one_by_one_to_data, pure))
+    return _scored("to_data", layers, scalar, z, context, partial(_one_by_one_to_data, pure))
 
 
-def _knows(network: Any, scalar: Any, x: Array) -> bool:
+def _knows(network: Any, scalar: Any, x: Array, context: Array | None) -> bool:
     return (
         isinstance(network, MaskedMLP)
         and network.activation in ACTIVATIONS
         and kernels_of(scalar) is not None
-        and all(leaf.dtype == jnp.float32 for leaf in (x, *jax.tree.leaves(network)))
+        and all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((x, context, network)))
         and derivatives.value != "none"
         and available()
     )
@@ -125,7 +122,7 @@ def _scored(name: str, layers: Layers, scalar: Any, x: Array, context: Array | N
     """The kernel's values with the derivatives of `pure`."""
 
     def kernel(layers: Layers, x: Array, context: Array | None) -> Rows:
-        arrays = [x, layers.orders, *_arrays(layers.networks, context)]
+        arrays = [x, _given(context, x), layers.orders, *_arrays(layers.networks)]
         z, log_det = _call(name, scalar, layers.networks, arrays, [x.shape, x.shape[1:]])
         return z, log_det
 
@@ -147,7 +144,7 @@ def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure:
     kept = [(depth, tiles, units, TILE) for units in (len(x), *(w.shape[1] for w in layers.networks.weights))]
 
     def kernel(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
-        arrays = [x, layers.orders, *_arrays(layers.networks, context)]
+        arrays = [x, _given(context, x), layers.orders, *_arrays(layers.networks)]
         return _call("to_base", scalar, layers.networks, arrays, [x.shape, x.shape[1:], *kept])
 
     def elsewhere(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
@@ -155,11 +152,11 @@ def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure:
 
     def back_kernel(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
         networks, orders = layers
-        arrays = _arrays(networks, context)
-        shapes = [x.shape, *(array.shape for array in arrays)]
-        slope_x, *slopes = _call("to_base_back", scalar, networks, [*slope, orders, *arrays, *kept], shapes)
-        slope_networks, slope_context = jax.vjp(_added, networks, context)[1](slopes[1::2])
-        return eqx.tree_at(lambda net: net.weights, slope_networks, tuple(slopes[::2])), slope_x, slope_context
+        arrays, given = _arrays(networks), _given(context, x)
+        shapes = [array.shape for array in (x, given, *arrays)]
+        slopes = _call("to_base_back", scalar, networks, [*slope, given, orders, *arrays, *kept], shapes)
+        slope_x, slope_given, *of_arrays = slopes
+        return _with_arrays(networks, of_arrays), slope_x, None if context is None else slope_given
 
     def back_elsewhere(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
         def of(networks: MaskedMLP, x: Array, context: Array | None) -> Rows:
@@ -183,15 +180,30 @@ def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure:
     return through(layers, x, context)
 
 
-def _added(networks: MaskedMLP, context: Array | None) -> list[Array]:
-    products = range(len(networks.weights))
-    added: list[Array] = jax.vmap(lambda network: [network.added(k, context) for k in products])(networks)
-    return added
+def _given(context: Array | None, x: Array) -> Array:
+    """The contexts (c, n), of no width where there are none."""
+    return jnp.zeros((0, x.shape[1]), x.dtype) if context is None else context
 
 
-def _arrays(networks: MaskedMLP, context: Array | None) -> list[Array]:
-    """Of each product the weights (depth, out, in) and what is added to it, (depth, out) or (depth, out, n)."""
-    return [array for pair in zip(networks.weights, _added(networks, context), strict=True) for array in pair]
+def _arrays(networks: MaskedMLP) -> list[Array]:
+    """Of each product its weights (depth, out, in), bias (depth, out), context's weights (depth, out, c) and shift.
+
+    The context's are empty where the product reads none, the shift where the context is not bent.
+    """
+    weights, biases, contexts, shifts = _parts(networks)
+    contexts += tuple(jnp.zeros((*bias.shape, 0), jnp.float32) for bias in biases[len(contexts) :])
+    shifts += tuple(jnp.zeros((len(bias), 0), jnp.float32) for bias in biases[len(shifts) :])
+    return [array for product in zip(weights, biases, contexts, shifts, strict=True) for array in product]
+
+
+def _with_arrays(networks: MaskedMLP, arrays: list[Array]) -> MaskedMLP:
+    """The networks with other arrays, as `_arrays` lists them."""
+    there = (tuple(arrays[i::4][: len(part)]) for i, part in enumerate(_parts(networks)))
+    return eqx.tree_at(_parts, networks, tuple(there))
+
+
+def _parts(networks: MaskedMLP) -> tuple[tuple[Array, ...], ...]:
+    return networks.weights, networks.biases, networks.context_weights, networks.context_biases
 
 
 def _call(
@@ -199,6 +211,8 @@ def _call(
 ) -> tuple[Array, ...]:
     """A kernel. It has the masks as how many units, counted from the first, each unit reads of the layer before."""
     reach = [np.searchsorted(ends.read, ends.reader, side="right") for ends in network.ends()]
+    widths = [*(weight.shape[-1] for weight in network.context_weights), *(0 for _ in reach)]
+    reach += [np.full(len(units), width) for units, width in zip(reach, widths, strict=False)]  # of the context, all
     family, told = cast(Kernels, kernels_of(scalar))
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return tuple(

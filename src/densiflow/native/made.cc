@@ -45,19 +45,21 @@ void to_base(const Network& net, const Scalar& scalar, int64_t activation, const
 // `kept` may take what the way back of training needs, stacked and tile after tile: what each network reads, and what
 // every layer says.
 template <typename Scalar>
-ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Orders orders, ffi::RemainingArgs arrays, Result z,
-                       Result log_det, ffi::RemainingRets kept, Reach reach, int64_t activation, Scalar scalar) {
-  const int64_t n = x.dimensions()[1], dim = x.dimensions()[0];
-  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
+ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Array context, Orders orders, ffi::RemainingArgs arrays,
+                       Result z, Result log_det, ffi::RemainingRets kept, Reach reach, int64_t activation,
+                       Scalar scalar) {
+  const int64_t n = x.dimensions()[1], dim = x.dimensions()[0], given = context.dimensions()[0];
+  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / ARRAYS, reach, activation);
   const int64_t depth = networks.size(), group = together(networks), widest = networks[0].widest;
   if (kept.size() && kept.get<Array>(0).value()->dimensions()[3] != TILE)
     return ffi::Error::InvalidArgument("what is kept must be in tiles of " + std::to_string(TILE) + " rows");
   const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in z
   in_rounds(pool, rounds, tiles(n), [&](int64_t round, int64_t tile) {
-    const Part part(tile, n);
+    Part part(tile, n);
     const int64_t first = round * group;
-    float* own = scratch((2 * dim + 1 + 2 * widest) * TILE);
+    float* own = scratch((2 * dim + 1 + 2 * widest + given) * TILE);
     float *mapped = own + dim * TILE, *dets = mapped + dim * TILE, *room = dets + TILE;
+    part.take_context(context, room + 2 * widest * TILE);
     std::fill(dets, dets + TILE, 0.f);
     part.read(first ? z->typed_data() : x.typed_data(), dim, mapped);
     if (first) part.read(log_det->typed_data(), 1, dets);
@@ -145,17 +147,18 @@ void to_data(const Network& net, const Scalar& scalar, int64_t activation, const
 }
 
 template <typename Scalar>
-ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Orders orders, ffi::RemainingArgs arrays, Result x,
-                       Result log_det, Reach reach, int64_t activation, Scalar scalar) {
-  const int64_t n = z.dimensions()[1], dim = z.dimensions()[0];
-  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / 2, reach);
+ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Array context, Orders orders, ffi::RemainingArgs arrays,
+                       Result x, Result log_det, Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t n = z.dimensions()[1], dim = z.dimensions()[0], given = context.dimensions()[0];
+  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / ARRAYS, reach, activation);
   const int64_t depth = networks.size(), group = together(networks);
   const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in x
   in_rounds(pool, rounds, tiles(n), [&](int64_t round, int64_t tile) {
-    const Part part(tile, n);
+    Part part(tile, n);
     const int64_t end = depth - round * group, first = std::max<int64_t>(0, end - group);
-    float* dets = scratch((1 + 2 * dim + networks[0].height) * TILE);
-    float *before = dets + TILE, *columns = before + dim * TILE;
+    float* given_tile = scratch((given + 1 + 2 * dim + networks[0].height) * TILE);
+    float *dets = given_tile + given * TILE, *before = dets + TILE, *columns = before + dim * TILE;
+    part.take_context(context, given_tile);
     std::fill(dets, dets + TILE, 0.f);
     part.read(end < depth ? x->typed_data() : z.typed_data(), dim, before);
     if (end < depth) part.read(log_det->typed_data(), 1, dets);
@@ -180,6 +183,7 @@ auto to_base_binding() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
       .Arg<Array>()
+      .Arg<Array>()
       .Arg<Orders>()
       .RemainingArgs()
       .Ret<Array>()
@@ -194,6 +198,7 @@ template <typename Scalar>
 auto to_data_binding() {
   return ffi::Ffi::Bind()
       .Ctx<ffi::ThreadPool>()
+      .Arg<Array>()
       .Arg<Array>()
       .Arg<Orders>()
       .RemainingArgs()

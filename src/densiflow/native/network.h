@@ -24,6 +24,7 @@ inline float* of(int64_t t, const Array& stacked) {
 struct Part {
   int64_t n, start, count;
   int vectors;
+  const float* context = nullptr;  // of these rows, a tile
 
   Part(int64_t tile, int64_t n)
       : n(n), start(tile * TILE), count(std::min<int64_t>(TILE, n - start)), vectors((count + LANES - 1) / LANES) {}
@@ -38,6 +39,12 @@ struct Part {
       std::memcpy(tile, array + r * n + start, 4 * count);
       std::fill(tile + count, tile + vectors * LANES, 0.f);
     }
+  }
+
+  // The contexts (width, n) of these rows, in a tile.
+  void take_context(const Array& contexts, float* tile) {
+    read(contexts.typed_data(), contexts.dimensions()[0], tile);
+    context = tile;
   }
 
   void write(const float* tile, int64_t rows, float* array) const {
@@ -57,30 +64,64 @@ inline void scatter(const float* from, const int32_t* order, int64_t dim, float*
 
 inline int64_t tiles(int64_t n) { return (n + TILE - 1) / TILE; }
 
-// A product of the network and what is added to it: a bias (out,), or an array (out, n) where there is a context.
-struct Layer : Weight {
-  const float* added;
-  bool by_row;  // of data
+enum Activation { RELU, TANH };
 
-  // Where the sums of the rows first .. last - 1 begin: the bias to begin with, or none where y holds it already.
+inline void activate(float* y, int64_t rows, int vectors, int64_t activation) {
+  for (int64_t r = 0; r < rows; ++r, y += TILE)
+    for (int c = 0; c < vectors; ++c) {
+      const Vector v = load(y + c * LANES);
+      store(y + c * LANES, activation == RELU ? (v < 0.f ? all(0.f) : v) : hyperbolic_tangent(v));
+    }
+}
+
+// A product of the network and what is added to it: a bias, and the product of the context with weights of its own, bent
+// by the activation first where there is a shift.
+struct Layer : Weight {
+  const float* bias;
+  Weight context;  // (out, 0) where it reads none
+  const float* shift;
+  int64_t activation;
+
+  // f(C c + shift), of the rows first .. last - 1.
+  void bent_context(int64_t first, int64_t last, const Part& part, float* y) const {
+    add_products(context, first, last, 0, context.in, part.context, shift + first, y, part.vectors);
+    activate(y, last - first, part.vectors, activation);
+  }
+
+  // Where the sums of these rows begin: the bias to begin with, or none where y holds it already.
   const float* begin(int64_t first, int64_t last, const Part& part, float* y) const {
-    if (!by_row) return added + first;
-    part.read(added + first * part.n, last - first, y);
+    if (!context.in) return bias + first;
+    if (!shift) {
+      add_products(context, first, last, 0, context.in, part.context, bias + first, y, part.vectors);
+      return nullptr;
+    }
+    bent_context(first, last, part, y);
+    for (int64_t r = first; r < last; ++r, y += TILE)
+      for (int c = 0; c < part.vectors * LANES; c += LANES) store(y + c, load(y + c) + bias[r]);
     return nullptr;
   }
 };
+
+// The arrays of a layer, or their gradients: the weight, the bias, the context's weight, its shift. Stacked; the latter
+// two are empty where there are none.
+constexpr size_t ARRAYS = 4;
 
 struct Network {
   std::vector<Layer> layers;
   int64_t dim, height = 0, widest;  // rows of all layers' outputs, and of the widest's or of x
 
-  // The network t of a stack. `arrays` begin with the weights of each layer and what is added to it, stacked.
-  Network(int64_t t, int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach)
+  // The network t of a stack. `arrays` begin with those of each layer; `reach` is of each layer's weight, then of each
+  // one's context's.
+  Network(int64_t t, int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach, int64_t activation)
       : dim(dim), widest(dim) {
+    const int32_t *own = reach.begin(), *of_context = own + reach.size() / 2;
     for (size_t l = 0; l < depth; ++l) {
-      const Array w = *arrays.get<Array>(2 * l), added = *arrays.get<Array>(2 * l + 1);
-      const int64_t out = w.dimensions()[1], in = w.dimensions()[2];
-      layers.push_back({{of(t, w), reach.begin() + height, out, in}, of(t, added), added.dimensions().size() == 3});
+      const auto array = [&](size_t i) { return *arrays.get<Array>(ARRAYS * l + i); };
+      const Array w = array(0), context = array(2), shift = array(3);
+      const int64_t out = w.dimensions()[1];
+      const Weight given{of(t, context), of_context + height, out, context.dimensions()[2]};
+      const float* bends = shift.element_count() ? of(t, shift) : nullptr;
+      layers.push_back({{of(t, w), own + height, out, w.dimensions()[2]}, of(t, array(1)), given, bends, activation});
       height += out;
       widest = std::max(widest, out);
     }
@@ -96,9 +137,10 @@ struct Network {
 };
 
 inline std::vector<Network> stack(int64_t dim, const Orders& orders, const ffi::RemainingArgs& arrays, size_t depth,
-                                  Reach reach) {
+                                  Reach reach, int64_t activation) {
   std::vector<Network> networks;
-  for (int64_t t = 0; t + 1 < orders.dimensions()[0]; ++t) networks.emplace_back(t, dim, arrays, depth, reach);
+  for (int64_t t = 0; t + 1 < orders.dimensions()[0]; ++t)
+    networks.emplace_back(t, dim, arrays, depth, reach, activation);
   return networks;
 }
 
@@ -106,16 +148,6 @@ inline std::vector<Network> stack(int64_t dim, const Orders& orders, const ffi::
 inline int64_t together(const std::vector<Network>& networks) {
   constexpr int64_t CACHE = 1 << 19;
   return std::max<int64_t>(1, CACHE / std::max<int64_t>(1, networks[0].bytes()));
-}
-
-enum Activation { RELU, TANH };
-
-inline void activate(float* y, int64_t rows, int vectors, int64_t activation) {
-  for (int64_t r = 0; r < rows; ++r, y += TILE)
-    for (int c = 0; c < vectors; ++c) {
-      const Vector v = load(y + c * LANES);
-      store(y + c * LANES, activation == RELU ? (v < 0.f ? all(0.f) : v) : hyperbolic_tangent(v));
-    }
 }
 
 // A scalar map is a struct of static numbers. It says how many parameters a column has, which stand TILE apart at theta,

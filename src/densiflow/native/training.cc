@@ -4,6 +4,8 @@
 // and the layer's inputs, which are kept turned: a gradient of a weight sums over rows of data, so there the vector axis
 // must be the inputs'. Then weights: strips of each gradient, summed over all rows of data.
 
+#include <utility>
+
 #include "affine.h"
 #include "schedule.h"
 #include "spline.h"
@@ -32,42 +34,55 @@ struct Turned {
   }
 };
 
-// gradient *= the slope of the activation, told from its value h.
-void through_activation(float* gradient, const float* h, int64_t rows, int vectors, int64_t activation) {
+// The gradient times the slope of the activation, told from its value h.
+void through_activation(const float* gradient, const float* h, float* to, int64_t rows, int vectors,
+                        int64_t activation) {
   for (int64_t i = 0; i < rows * TILE; i += TILE)
     for (int c = 0; c < vectors * LANES; c += LANES) {
       const Vector g = load(gradient + i + c), v = load(h + i + c);
-      store(gradient + i + c, activation == RELU ? (v > 0.f ? g : all(0.f)) : g * (1.f - v * v));
+      store(to + i + c, activation == RELU ? (v > 0.f ? g : all(0.f)) : g * (1.f - v * v));
     }
 }
 
-// Of one layer: its turned inputs, and the gradients of what it said before its activation, tile after tile
-// (tiles, out, TILE), of its weight and of its bias.
+// Of one product: its turned inputs, and the gradients of its results, tile after tile (tiles, out, TILE), of its weight
+// and of what is added to it, if anything is.
 struct Back {
-  const Layer& layer;
+  Weight product;
   Turned inputs;
   float *said, *weight, *added;
   std::vector<int64_t> readers;  // of each input, the first row that reads it
 
-  float* tile(const Part& part) const { return said + part.start * layer.out; }
-
-  void find_readers() {
-    for (int64_t k = 0, r = 0; k < layer.in; ++k) {
-      while (r < layer.out && layer.reach[r] <= k) ++r;
+  Back(const Weight& product, int64_t n, float* turned, float* said, float* weight, float* added)
+      : product(product), inputs{turned, product.in, n}, said(said), weight(weight), added(added) {
+    for (int64_t k = 0, r = 0; k < product.in; ++k) {
+      while (r < product.out && product.reach[r] <= k) ++r;
       readers.push_back(r);
     }
   }
+
+  float* tile(const Part& part) const { return said + part.start * product.out; }
+
+  // Adds to y, or begins it, what the gradients g make of the inputs'.
+  void to_inputs(const float* g, bool adds, float* y, const Part& part) const {
+    transposed_products(product, readers.data(), g, adds, y, part.vectors);
+  }
+};
+
+// Of one layer: its own product, and the context's, which has gradients of its own results only where it is bent.
+struct LayerBack {
+  const Layer& layer;
+  Back own, context;
 };
 
 constexpr float NOTHING[HEIGHT] = {};  // to begin a sum with
 constexpr int64_t ROWS = 4 * HEIGHT;  // of a weight's gradient that one piece of work computes
 
-int64_t pieces_of(const Layer& layer) { return (layer.out + ROWS - 1) / ROWS; }
+int64_t pieces_of(const Weight& product) { return product.in ? (product.out + ROWS - 1) / ROWS : 0; }
 
-// Rows first .. first + ROWS - 1 of the gradients of a weight and its bias. A tile of a panel stays in the nearest
+// Rows first .. first + ROWS - 1 of the gradients of a weight and what is added. A tile of a panel stays in the nearest
 // cache for all of them.
 void weight_gradient(const Back& back, int64_t first) {
-  const Layer& layer = back.layer;
+  const Weight& layer = back.product;
   const int64_t last = std::min(first + ROWS, layer.out), n = back.inputs.n;
   alignas(64) float sums[ROWS * TILE] = {};  // of no rows, zero
   for (int64_t k = 0; k < layer.in; k += TILE) {
@@ -89,50 +104,10 @@ void weight_gradient(const Back& back, int64_t first) {
       std::fill(to + reached, to + wide, 0.f);
     }
   }
-  for (int64_t r = first; r < last && !layer.by_row; ++r) {
+  for (int64_t r = first; r < last && back.added; ++r) {
     back.added[r] = 0.f;
     for (int64_t start = 0; start < n; start += TILE)
       back.added[r] += sum(back.said + start * layer.out + r * TILE, std::min<int64_t>(TILE, n - start));
-  }
-}
-
-// The layers of network t. `memory` takes their inputs and gradients; the gradients of weights go where they belong.
-std::vector<Back> backs_of(const Network& net, int64_t t, int64_t n, float* memory, ffi::RemainingRets& gradients) {
-  std::vector<Back> backs;
-  for (size_t l = 0; l < net.layers.size(); ++l) {
-    const Layer& layer = net.layers[l];
-    const Array weight = **gradients.get<Array>(2 * l), added = **gradients.get<Array>(2 * l + 1);
-    float* said = memory + Turned::size(layer.in, n);
-    backs.push_back({layer, {memory, layer.in, n}, said, of(t, weight), of(t, added), {}});
-    backs[l].find_readers();
-    memory = said + tiles(n) * layer.out * TILE;
-  }
-  return backs;
-}
-
-// A tile of one network's columns, the gradients of what they are mapped to in `direct` and of log_det. `said(l)` is
-// what layer l said. Adds to `direct`, which is left with the gradients of the columns.
-template <typename Scalar, typename Said>
-void through_network(const Network& net, const std::vector<Back>& backs, const Scalar& scalar, int64_t activation,
-                     const Part& part, const float* columns, float* direct, const float* dlog_det, const Said& said) {
-  const int64_t numbers = scalar.parameters();
-  float* g = backs.back().tile(part);
-  std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.dim * TILE);
-  for (int64_t d = 0; d < net.dim; ++d)
-    for (int c = 0; c < part.vectors * LANES; c += LANES) {
-      float* dz = direct + d * TILE + c;
-      store(dz, scalar.back(g + d * numbers * TILE + c, load(columns + d * TILE + c), load(dz), load(dlog_det + c)));
-    }
-  for (size_t l = backs.size(); l-- > 0;) {
-    const Back& back = backs[l];
-    const Layer& layer = back.layer;
-    const float* h = l > 0 ? said(l - 1) : columns;
-    back.inputs.take(h, part);
-    if (layer.by_row) part.write(g, layer.out, back.added);
-    float* next = l > 0 ? backs[l - 1].tile(part) : direct;
-    transposed_products(layer, back.readers.data(), g, l == 0, next, part.vectors);
-    if (l > 0) through_activation(next, h, layer.in, part.vectors, activation);
-    g = next;
   }
 }
 
@@ -142,49 +117,118 @@ struct Needs {
 
   Needs(const Network& net, int64_t n) {
     for (const Layer& layer : net.layers) {
-      memory += tiles(n) * layer.out * TILE + Turned::size(layer.in, n);
-      pieces += pieces_of(layer);
+      memory += (layer.shift ? 2 : 1) * tiles(n) * layer.out * TILE;
+      memory += Turned::size(layer.in, n) + Turned::size(layer.context.in, n);
+      pieces += pieces_of(layer) + pieces_of(layer.context);
     }
   }
 };
 
-// Piece number `piece` of a network, the longest rows first.
-void piece_of_gradients(const std::vector<Back>& backs, int64_t piece) {
-  auto back = backs.rbegin();
-  for (; piece >= pieces_of(back->layer); ++back) piece -= pieces_of(back->layer);
-  weight_gradient(*back, (pieces_of(back->layer) - 1 - piece) * ROWS);
+// The layers of network t. `memory` takes their inputs and gradients; the gradients of arrays go where they belong.
+std::vector<LayerBack> backs_of(const Network& net, int64_t t, int64_t n, float* memory,
+                                ffi::RemainingRets& gradients) {
+  std::vector<LayerBack> backs;
+  const auto take = [&](int64_t size) { return std::exchange(memory, memory + size); };
+  for (size_t l = 0; l < net.layers.size(); ++l) {
+    const Layer& layer = net.layers[l];
+    const auto gradient = [&](size_t i) { return of(t, **gradients.get<Array>(ARRAYS * l + i)); };
+    const int64_t results = tiles(n) * layer.out * TILE;
+    float *said = take(results), *of_context = layer.shift ? take(results) : said;
+    float *inputs = take(Turned::size(layer.in, n)), *contexts = take(Turned::size(layer.context.in, n));
+    backs.push_back({layer, Back(layer, n, inputs, said, gradient(0), gradient(1)),
+                     Back(layer.context, n, contexts, of_context, gradient(2), layer.shift ? gradient(3) : nullptr)});
+  }
+  return backs;
 }
 
-// `arrays`: of every layer its weights and what is added, then what `all_to_base` kept; all stacked. `gradients`: of
-// the former. On its way through the networks the gradient of what lies between two of them is in dx.
+// From the gradients g of what a layer said before its activation, on to the context.
+void through_context(const LayerBack& back, const float* g, float* dcontext, const Part& part) {
+  const Layer& layer = back.layer;
+  if (!layer.context.in) return;
+  back.context.inputs.take(part.context, part);
+  if (layer.shift) {
+    float* bent = back.context.tile(part);
+    layer.bent_context(0, layer.out, part, bent);
+    through_activation(g, bent, bent, layer.out, part.vectors, layer.activation);
+    g = bent;
+  }
+  back.context.to_inputs(g, true, dcontext, part);
+}
+
+// A tile of one network's columns, the gradients of what they are mapped to in `direct` and of log_det. `said(l)` is
+// what layer l said. Adds to `direct`, which is left with the gradients of the columns, and to those of the context.
+template <typename Scalar, typename Said>
+void through_network(const Network& net, const std::vector<LayerBack>& backs, const Scalar& scalar, const Part& part,
+                     const float* columns, float* direct, const float* dlog_det, float* dcontext, const Said& said) {
+  const int64_t numbers = scalar.parameters();
+  float* g = backs.back().own.tile(part);
+  std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.dim * TILE);
+  for (int64_t d = 0; d < net.dim; ++d)
+    for (int c = 0; c < part.vectors * LANES; c += LANES) {
+      float* dz = direct + d * TILE + c;
+      store(dz, scalar.back(g + d * numbers * TILE + c, load(columns + d * TILE + c), load(dz), load(dlog_det + c)));
+    }
+  for (size_t l = backs.size(); l-- > 0;) {
+    const LayerBack& back = backs[l];
+    const float* h = l > 0 ? said(l - 1) : columns;
+    back.own.inputs.take(h, part);
+    through_context(back, g, dcontext, part);
+    float* next = l > 0 ? backs[l - 1].own.tile(part) : direct;
+    back.own.to_inputs(g, l == 0, next, part);
+    if (l > 0) through_activation(next, h, next, back.layer.in, part.vectors, back.layer.activation);
+    g = next;
+  }
+}
+
+// Piece number `piece` of a network, the longest rows first.
+void piece_of_gradients(const std::vector<LayerBack>& backs, int64_t piece) {
+  for (auto layer = backs.rbegin();; ++layer)
+    for (const Back* back : {&layer->own, &layer->context}) {
+      const int64_t pieces = pieces_of(back->product);
+      if (piece < pieces) return weight_gradient(*back, (pieces - 1 - piece) * ROWS);
+      piece -= pieces;
+    }
+}
+
+// `arrays`: of every layer, then what `all_to_base` kept; all stacked. `gradients`: of the former. On its way through
+// the networks the gradient of what lies between two of them is in dx, and that of the context gathers in dcontext.
 template <typename Scalar>
-ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Orders orders, ffi::RemainingArgs arrays,
-                        Result dx, ffi::RemainingRets gradients, Reach reach, int64_t activation, Scalar scalar) {
-  const int64_t dim = dz.dimensions()[0], n = dz.dimensions()[1];
-  const size_t depth = gradients.size() / 2;
-  const std::vector<Network> networks = stack(dim, orders, arrays, depth, reach);
+ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Array context, Orders orders,
+                        ffi::RemainingArgs arrays, Result dx, Result dcontext, ffi::RemainingRets gradients,
+                        Reach reach, int64_t activation, Scalar scalar) {
+  const int64_t dim = dz.dimensions()[0], n = dz.dimensions()[1], given = context.dimensions()[0];
+  const size_t depth = gradients.size() / ARRAYS;
+  const std::vector<Network> networks = stack(dim, orders, arrays, depth, reach, activation);
   const int64_t count = networks.size();
   const Needs needs(networks[0], n);
   float* memory = scratch<1>(2 * needs.memory);
-  std::vector<std::vector<Back>> backs;
+  std::vector<std::vector<LayerBack>> backs;
   for (int64_t t = 0; t < count; ++t)
     backs.push_back(backs_of(networks[t], t, n, memory + t % 2 * needs.memory, gradients));
 
   const auto through = [&](int64_t t, int64_t tile) {
     const int32_t* order = orders.typed_data() + t * dim;
-    const Part part(tile, n);
-    const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(2 * depth + i), t); };
-    float *slopes = scratch((2 * dim + 1) * TILE), *direct = slopes + dim * TILE, *dets = direct + dim * TILE;
-    part.read(t + 1 < count ? dx->typed_data() : dz.typed_data(), dim, slopes);
+    Part part(tile, n);
+    const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(ARRAYS * depth + i), t); };
+    float *slopes = scratch((2 * dim + 1 + 2 * given) * TILE), *direct = slopes + dim * TILE;
+    float *dets = direct + dim * TILE, *contexts = dets + TILE, *dcontexts = contexts + given * TILE;
+    const bool begins = t + 1 == count;
+    part.read(begins ? dz.typed_data() : dx->typed_data(), dim, slopes);
     scatter(slopes, order + dim, dim, direct);
     part.read(dlog_det.typed_data(), 1, dets);
-    through_network(networks[t], backs[t], scalar, activation, part, kept(0), direct, dets,
+    part.take_context(context, contexts);
+    if (begins)
+      std::fill(dcontexts, dcontexts + given * TILE, 0.f);
+    else
+      part.read(dcontext->typed_data(), given, dcontexts);
+    through_network(networks[t], backs[t], scalar, part, kept(0), direct, dets, dcontexts,
                     [&](size_t l) { return kept(1 + l); });
     if (t == 0) {
       scatter(direct, order, dim, slopes);
       std::swap(direct, slopes);
     }
     part.write(direct, dim, dx->typed_data());
+    part.write(dcontexts, given, dcontext->typed_data());
   };
 
   Schedule schedule(count, tiles(n), needs.pieces);
@@ -206,8 +250,10 @@ auto to_base_back_binding() {
       .Ctx<ffi::ThreadPool>()
       .Arg<Array>()
       .Arg<Array>()
+      .Arg<Array>()
       .Arg<Orders>()
       .RemainingArgs()
+      .Ret<Array>()
       .Ret<Array>()
       .RemainingRets()
       .Attr<Reach>("reach")
