@@ -25,7 +25,7 @@ class Case:
 
     @property
     def label(self):
-        return self.name if self.kind == "affine" else f"{self.name}, spline"
+        return self.name if self.kind == "affine" else f"{self.name}, {self.kind}"
 
     @property
     def parameters(self):
