@@ -10,9 +10,10 @@ BINS = 8  # of a spline
 
 @dataclass(frozen=True)
 class Case:
-    """A masked autoregressive flow of that size.
+    """A flow of that size.
 
-    ``kind`` is "affine" (relu, scales by exp), "conditional" (the same, given a context) or "spline".
+    ``kind`` is a masked autoregressive flow, "affine" (relu, scales by exp), "conditional" (the same, given a context)
+    or "spline"; or "coupling" (RealNVP; relu, scales by exp).
     """
 
     name: str
@@ -34,6 +35,9 @@ class Case:
 
     def non_zero(self):
         """Weights inside the masks, all layers: unit i of a hidden layer reads what has its degree or less."""
+        if self.kind == "coupling":  # half of the columns pass, the others are mapped
+            widths = (self.dim // 2, *self.hidden, 2 * (self.dim - self.dim // 2))
+            return self.layers * sum(read * reader for read, reader in pairwise(widths))
         columns = np.arange(1, self.dim + 1)
         degrees = [columns, *(np.ceil(np.arange(1, h + 1) * (self.dim - 1) / h) for h in self.hidden)]
         hidden = sum(np.sum(b[:, None] >= a) for a, b in pairwise(degrees))
@@ -59,4 +63,5 @@ AFFINE = {case.name: case for case in SIZES}
 SMALLER = [AFFINE[name] for name in ("small", "power", "miniboone")]
 SPLINE = {case.name: replace(case, kind="spline") for case in SMALLER}
 CONDITIONAL = {case.name: replace(case, kind="conditional", context_dim=8) for case in SMALLER}
-KINDS = {"affine": AFFINE, "conditional": CONDITIONAL, "spline": SPLINE}
+COUPLING = {case.name: replace(case, kind="coupling") for case in SMALLER}
+KINDS = {"affine": AFFINE, "conditional": CONDITIONAL, "spline": SPLINE, "coupling": COUPLING}

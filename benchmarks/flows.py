@@ -1,14 +1,14 @@
-"""Training, scoring and sampling of masked autoregressive flows, beside the peers.
+"""Training, scoring and sampling of masked autoregressive and coupling flows, beside the peers.
 
-    python benchmarks/flows.py [--kind affine conditional spline] [--case small power ...] [--rounds N]
-                               [--quantity train log_prob ...] [--peers flowjax zuko ...] [--record]
+    python benchmarks/flows.py [--kind affine conditional spline coupling] [--case small power ...] [--rounds N]
+                               [--quantity train log_prob ...] [--peers flowjax zuko ...] [--record [NAME]]
 
 Each library is a process of its own; they take turns, one timed block each, round after round. Printed are medians;
 in brackets the median over the rounds of a time by ours (in JAX alone) in the same round; then the arithmetic a second
 that non-zero weights alone ask for, and its share of what a large product of float32 matrices reaches in the same run.
 "Conditional" flows are given a context of 8 numbers; their samples are one for each of 1,000 contexts.
 A library's fastest variant is timed (torch eager or compiled, TensorFlow's graph or XLA) and named. Every weight has
-been moved from its start. `--record` writes all that to `benchmarks/results/flows.md`.
+been moved from its start. `--record` writes all that to `benchmarks/results/flows.md`, or another name.
 """
 
 import argparse
@@ -119,7 +119,8 @@ def main():
     parser.add_argument("--quantity", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
     parser.add_argument("--peers", nargs="*", choices=list(LIBRARIES)[1:], default=list(LIBRARIES)[1:])
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--record", action="store_true", help="write the results to benchmarks/results")
+    told = "write the results to benchmarks/results, under that name (flows)"
+    parser.add_argument("--record", nargs="?", const="flows", metavar="NAME", help=told)
     options = parser.parse_args()
     entrants = [entrant for entrant in ENTRANTS if entrant.library in (OURS, *options.peers)]
     cases = [KINDS[kind][name] for kind in options.kind for name in options.case if name in KINDS[kind]]
@@ -143,7 +144,7 @@ def main():
             {"case": case.as_dict(), "quantity": quantity, "results": results}
             for (case, quantity), results in runs.items()
         ]
-        record("flows", f"# Flows beside the peers\n\n{words}", {"peak_gflops": peak, "runs": entries})
+        record(options.record, f"# Flows beside the peers\n\n{words}", {"peak_gflops": peak, "runs": entries})
 
 
 if __name__ == "__main__":

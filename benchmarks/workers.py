@@ -68,7 +68,7 @@ class Entrant:
     library: str
     way: str = ""
     quantities: tuple[str, ...] = ("train", "log_prob", "sample", "peak")
-    kinds: tuple[str, ...] = ("affine", "conditional", "spline")
+    kinds: tuple[str, ...] = ("affine", "conditional", "spline", "coupling")
     skips: tuple[str, ...] = ()
 
     @property

@@ -10,9 +10,9 @@ import pytest
 from kernel_checks import DIRECTIONS, assert_close, exact, fixed_loss, lowered
 
 from densiflow import native
-from densiflow.bijections import ActNorm, Autoregressive, Chain, Permute, Stack, inversion
+from densiflow.bijections import ActNorm, Autoregressive, Chain, Coupling, Permute, Stack, inversion
 from densiflow.networks import MaskedMLP
-from densiflow.scalars import Affine, RationalQuadraticSpline
+from densiflow.scalars import Affine, RationalQuadraticSpline, Shift
 
 pytestmark = pytest.mark.usefixtures("kernels")
 
@@ -32,6 +32,16 @@ CASES = {
     "context alone": (3, 2, {"hidden": (), "context_dim": 70}),
     "splines, context": (3, 2, {"hidden": (20,), "scalar": RationalQuadraticSpline(5), "context_dim": 2}),
     "context bent": (3, 3, {"hidden": (9, 8), "context_dim": 2, "bends_context": True}),
+    "couplings": (6, 3, {"hidden": (64, 64), "passing": (0, 1, 2)}),
+    "couplings of an odd number, context": (5, 2, {"hidden": (9, 8), "context_dim": 2, "passing": (4, 0, 2)}),
+    "couplings by splines": (
+        *(4, 2),
+        {"hidden": (20,), "passing": (1,), "scalar": RationalQuadraticSpline(5), "activation": "tanh"},
+    ),
+    "additive couplings": (5, 2, {"hidden": (9,), "context_dim": 2, "passing": (0, 3), "scalar": Shift()}),
+    "shifts": (5, 2, {"hidden": (9,), "scalar": Shift()}),
+    "couplings without hidden layers": (3, 2, {"hidden": (), "passing": (0, 1)}),
+    "wide couplings": (43, 2, {"hidden": (400, 300), "passing": tuple(range(21))}),
     "context bent, everywhere": (
         *(3, 2),
         {"hidden": (9,), "context_dim": 2, "bends_context": True, "context_layers": "all", "activation": "tanh"},
@@ -39,8 +49,12 @@ CASES = {
 }
 
 
-def layer_of(key, dim, bends_context=False, **options):
+def layer_of(key, dim, bends_context=False, passing=None, **options):
     order = np.random.default_rng(int(jax.random.bits(key, dtype=np.uint16))).permutation(dim)
+    if passing:
+        rest = tuple(set(range(dim)) - set(passing))
+        both = [Coupling(key, dim, passing=columns, start="random", **options) for columns in (passing, rest)]
+        return Chain([Permute(order), both[0], Permute(order[::-1]), both[1]])
     if not bends_context:
         return Chain([Autoregressive(key, dim, start="random", **options), Permute(order)])
     network = MaskedMLP(key, dim, parameters=2, bends_context=True, start="random", **options)
@@ -158,6 +172,15 @@ def test_what_the_kernel_does_not_know_is_scanned():
 
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, False]
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,), activation="silu")) == [True, True]
+    assert (
+        scanned(lambda key: Chain([Coupling(key, 3, hidden=(4,)), *layer_of(key, 3, hidden=(4,)).members]))
+        == [False] * 2
+    )
+    spline = RationalQuadraticSpline(5)
+    assert (
+        scanned(lambda key: Chain([Coupling(key, 3, hidden=(4,)), Coupling(key, 3, hidden=(4,), scalar=spline)]))
+        == [True] * 2
+    )
     assert scanned(lambda key: Chain([ActNorm(3), *layer_of(key, 3, hidden=(4,)).members])) == [True, True]
     with inversion("one pass"):
         assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, True]

@@ -15,7 +15,8 @@ def flow_of(case):
     if case.kind == "spline":
         flow = recipes.neural_spline(jax.random.key(0), case.dim, **options)
     else:
-        flow = recipes.maf(jax.random.key(0), case.dim, bound=None, **options)
+        recipe = recipes.real_nvp if case.kind == "coupling" else recipes.maf
+        flow = recipe(jax.random.key(0), case.dim, bound=None, **options)
     trained, rest = partition(flow)
     numbers = np.random.default_rng(1)
     return combine(jax.tree.map(lambda leaf: jnp.asarray(jittered(leaf, numbers)), trained), rest)

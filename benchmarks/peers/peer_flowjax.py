@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import paramax
 from flowjax.distributions import StandardNormal
-from flowjax.flows import masked_autoregressive_flow
+from flowjax.flows import coupling_flow, masked_autoregressive_flow
 from flowjax.train.losses import MaximumLikelihoodLoss
 from flowjax.train.train_utils import step
 from serve import contexts_of, jittered, rows_of, serve
@@ -24,7 +24,7 @@ def flow_of(case):
         scalar = fb.RationalQuadraticSpline(knots=8, interval=3)
     else:  # scales by exp, which is faster than flowjax's own softplus
         scalar = eqx.tree_at(lambda a: a.scale, fb.Affine(), paramax.Parameterize(jnp.exp, jnp.zeros(())))
-    flow = masked_autoregressive_flow(
+    flow = (coupling_flow if case.kind == "coupling" else masked_autoregressive_flow)(
         jax.random.key(0),
         base_dist=StandardNormal((case.dim,)),
         transformer=scalar,

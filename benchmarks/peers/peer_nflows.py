@@ -1,12 +1,34 @@
-"""nflows: feed-forward MADE layers on torch, its columns reversed between them."""
+"""nflows: feed-forward MADE layers on torch, its columns reversed between them; or coupling layers."""
 
 import torch
 from nflows import distributions, flows, transforms
+from nflows.nn.nets import MLP
 from serve import serve
 from torch_peer import move, variants
 
 
+class Network(MLP):
+    """What a coupling layer calls, with a context that it has none of."""
+
+    def forward(self, x, context):
+        return super().forward(x)
+
+
+def couplings(case):
+    """Every other column passes, and the others in the next layer."""
+    halves = torch.ones(case.dim)
+    halves[::2] = -1
+    signs = [(-1) ** layer for layer in range(case.layers)]
+    network = lambda read, given: Network([read], [given], list(case.hidden))  # noqa: E731
+    return [transforms.AffineCouplingTransform(sign * halves, network) for sign in signs]
+
+
 def flow_of(case):
+    layers = couplings(case) if case.kind == "coupling" else autoregressive(case)
+    return flows.Flow(transforms.CompositeTransform(layers), distributions.StandardNormal([case.dim]))
+
+
+def autoregressive(case):
     kind, options = transforms.MaskedAffineAutoregressiveTransform, {}
     if case.kind == "spline":
         kind = transforms.MaskedPiecewiseRationalQuadraticAutoregressiveTransform
@@ -16,7 +38,7 @@ def flow_of(case):
     layers = []
     for _ in range(case.layers):
         layers += [transforms.ReversePermutation(case.dim), kind(**width, **options, use_residual_blocks=False)]
-    return flows.Flow(transforms.CompositeTransform(layers), distributions.StandardNormal([case.dim]))
+    return layers
 
 
 def make(case, quantity, rows, way):

@@ -50,12 +50,12 @@ def repeat(call, *arguments):
     return run
 
 
-def variants(flow, log_prob, sample, case, quantity, rows):
+def variants(flow, log_prob, sample, case, quantity, rows, compiles=True):
     """Both variants of a quantity; samples are drawn as they are, since a loop over columns does not compile well."""
     x, context = given(case, rows)
     if quantity == "sample":
         return {"eager": repeat(sample, rows, context)}
-    calls = {"eager": log_prob, "compiled": torch.compile(log_prob)}
+    calls = {"eager": log_prob} | ({"compiled": torch.compile(log_prob)} if compiles else {})
     if quantity == "train":
         return {name: train(flow, call, case) for name, call in calls.items()}
     return {name: repeat(call, x, context) for name, call in calls.items()}

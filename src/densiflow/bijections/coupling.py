@@ -1,14 +1,17 @@
 """The coupling bijection: some columns pass, the others are mapped with parameters read from those that pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Self, final
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
 
+from densiflow import native
 from densiflow.arguments import check_count
 from densiflow.bijections.base import Bijection
 from densiflow.errors import ArgumentError
@@ -107,6 +110,31 @@ class Coupling(Bijection):
         return self._joined(passed, x), jnp.sum(log_slope)
 
     @property
+    def order(self) -> tuple[int, ...]:
+        """The columns that pass, then the others."""
+        return (*self.passing, *self._mapped.tolist())
+
+    def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
+        own = x[np.array(self.order)]
+        z, log_det = native.to_base(self.conditioner, self.scalar, own, context, self.to_base_in_jax)
+        return z[np.argsort(self.order)], log_det
+
+    def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
+        own = z[np.array(self.order)]
+        x, log_det = native.to_data(self.conditioner, self.scalar, own, context, self.to_data_in_jax)
+        return x[np.argsort(self.order)], log_det
+
+    @property
+    def to_base_in_jax(self) -> native.Pure:
+        """The layer without its order, as the kernels' counterpart: a function of network, rows and contexts."""
+        return partial(_mapped_rows, self.scalar.to_base, len(self.passing))
+
+    @property
+    def to_data_in_jax(self) -> native.Pure:
+        """As `to_base_in_jax`, back."""
+        return partial(_mapped_rows, self.scalar.to_data, len(self.passing))
+
+    @property
     def needs_data(self) -> bool:  # type: ignore[override]
         """Whether the scalar map can't be trained from zeros."""
         return self.scalar.training_start() is not None
@@ -130,6 +158,16 @@ class Coupling(Bijection):
             "scattered columns": cls(key, 5, 1, passing=(3, 0), hidden=(7, 4), activation="gelu", start="random"),
             "no hidden layer": cls(key, 3, 1, passing=2, hidden=(), start="random"),
         }
+
+
+def _mapped_rows(
+    scalar: Callable[[Array, Array], tuple[Array, Array]], passing: int, network: MLP, x: Array, context: Array | None
+) -> tuple[Array, Array]:
+    """Many rows whose first columns pass: x (dim, n), context (c, n) to z (dim, n), log_det (n,), either way."""
+    seen = x[:passing] if context is None else jnp.concatenate([x[:passing], context])
+    theta = jax.vmap(network, in_axes=1, out_axes=1)(seen).reshape(len(x) - passing, -1, x.shape[1])
+    z, log_slope = scalar(x[passing:], jnp.moveaxis(theta, 1, -1))
+    return jnp.concatenate([x[:passing], z]), jnp.sum(log_slope, axis=0)
 
 
 def passing_columns(passing: int | Sequence[int] | None, dim: int) -> tuple[int, ...]:

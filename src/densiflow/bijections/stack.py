@@ -82,13 +82,13 @@ class Stack(Bijection):
         return self._scan(lambda layer, z: layer.to_data(z, context), z, zero, reverse=True)
 
     def to_base_columns(self, x: Array, context: Array | None = None) -> tuple[Array, Array]:
-        if (done := in_one_call.to_base(self.layers, x, context)) is not None:
+        if (done := in_one_call.to_base(self.layers, self.depth, x, context)) is not None:
             return done
         zeros = jnp.zeros(x.shape[1:], x.dtype)
         return self._scan(lambda layer, x: layer.to_base_columns(x, context), x, zeros, reverse=False)
 
     def to_data_columns(self, z: Array, context: Array | None = None) -> tuple[Array, Array]:
-        if (done := in_one_call.to_data(self.layers, z, context)) is not None:
+        if (done := in_one_call.to_data(self.layers, self.depth, z, context)) is not None:
             return done
         zeros = jnp.zeros(z.shape[1:], z.dtype)
         return self._scan(lambda layer, z: layer.to_data_columns(z, context), z, zeros, reverse=True)

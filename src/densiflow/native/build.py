@@ -19,7 +19,7 @@ from densiflow.errors import NativeBuildError
 HERE = Path(__file__).parent
 ANY = "made-*.so"  # libraries, of whatever they were made
 SOURCES = ("adam.cc", "made.cc", "normal.cc", "training.cc")
-HEADERS = ("affine.h", "network.h", "products.h", "schedule.h", "spline.h", "threads.h", "vectors.h")
+HEADERS = ("affine.h", "network.h", "products.h", "schedule.h", "shift.h", "spline.h", "threads.h", "vectors.h")
 _THIS_PROCESSOR = "-mcpu=native" if platform.machine() in ("arm64", "aarch64") else "-march=native"
 FLAGS = ("-std=c++17", "-O3", _THIS_PROCESSOR, "-fno-math-errno", "-fPIC", "-shared", "-w")  # -w: XLA's headers warn
 

@@ -1,114 +1,124 @@
-"""Layers of masked networks through the compiled kernels, under JAX's transformations."""
+"""Layers of flows through the compiled kernels, under JAX's transformations."""
 
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
+from densiflow.native import networks
 from densiflow.native.library import available, derivatives
+from densiflow.native.networks import ACTIVATIONS, Network
 from densiflow.native.scalars import Kernels, kernels_of
-from densiflow.networks.masked_mlp import MaskedMLP
 
 Rows = tuple[Array, Array]  # (dim, n) and (n,)
-Pure = Callable[[Any, Array, Array | None], Rows]  # of the network, the rows and their contexts
+Pure = Callable[[Any, Array, Array | None], Rows]  # of a network, the rows and their contexts
 
-ACTIVATIONS = ("relu", "tanh")  # in the kernels' own order
 TILE = 64  # rows of data that the kernels take together
 
 
 class Layers(NamedTuple):
-    """Layers of one structure, from data to base, whose columns come in orders of their own."""
+    """Autoregressive and coupling layers in turn, from data to base, whose columns come in orders of their own.
 
-    networks: MaskedMLP  # every array with a leading axis (depth, ...)
+    With P networks, layer t has network t mod P at place t // P of its arrays' leading axis.
+    """
+
+    networks: tuple[Any, ...]  # every array with a leading axis (depth / P, ...)
     orders: Array  # (depth + 1, dim): which of the columns before it each layer reads as its own; last, which are z
 
 
 def to_base(network: Any, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows:
     r"""``pure(network, x, context)``, through the kernels where they are and know the layer.
 
-    .. math:: z_i = \tau^{-1}(x_i;\, \theta_i(x_{<i}, c)), \qquad \log|\det| = \sum_i \log \frac{dz_i}{dx_i}
+    .. math:: z_i = \tau^{-1}(x_i;\, \theta_i(x, c)), \qquad \log|\det| = \sum_i \log \frac{dz_i}{dx_i}
 
-    `pure` must depend on nothing but its arguments. Derivatives are those of `pure`, unless `derivatives` says
-    otherwise.
+    The parameters of column i are read from the columns before it, by a masked network, or from those that pass, by
+    a plain one: these come first. `pure` must depend on nothing but its arguments. Derivatives are those of `pure`,
+    unless `derivatives` says otherwise.
 
     Shapes: x (dim, n), context (c, n) to z (dim, n), log_det (n,).
     """
-    if not _knows(network, scalar, x, context):
+    if not _know((network,), scalar, x, context):
         return pure(network, x, context)
-    return _to_base(_alone(network), scalar, x, context, partial(_of_one, pure))
+    return _to_base(_alone(network, x), scalar, x, context, partial(_of_one, pure))
 
 
 def to_data(network: Any, scalar: Any, z: Array, context: Array | None, pure: Pure) -> Rows:
     r"""``pure(network, z, context)``, through the kernels where they are and know the layer: one pass.
 
-    .. math:: x_i = \tau(z_i;\, \theta_i(x_{<i}, c)), \qquad \log|\det| = \sum_i \log \frac{dx_i}{dz_i}
+    .. math:: x_i = \tau(z_i;\, \theta_i(x, c)), \qquad \log|\det| = \sum_i \log \frac{dx_i}{dz_i}
 
     Shapes and the rest as in `to_base`.
     """
-    if not _knows(network, scalar, z, context):
+    if not _know((network,), scalar, z, context):
         return pure(network, z, context)
-    return _scored("to_data", _alone(network), scalar, z, context, partial(_of_one, pure))
+    return _scored("to_data", _alone(network, z), scalar, z, context, partial(_of_one, pure))
 
 
-def all_to_base(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Pure) -> Rows | None:
-    """As `to_base` through layer after layer; None where the kernels don't know them. `pure` is that of one layer."""
-    if not _knows(layers.networks, scalar, x, context):
+def all_to_base(layers: Layers, scalar: Any, x: Array, context: Array | None, pures: tuple[Pure, ...]) -> Rows | None:
+    """As `to_base` through layer after layer; None where the kernels don't know them. `pures` are those of networks."""
+    if not _know(layers.networks, scalar, x, context):
         return None
-    return _to_base(layers, scalar, x, context, partial(_one_by_one_to_base, pure))
+    return _to_base(layers, scalar, x, context, partial(_one_by_one_to_base, pures))
 
 
-def all_to_data(layers: Layers, scalar: Any, z: Array, context: Array | None, pure: Pure) -> Rows | None:
+def all_to_data(layers: Layers, scalar: Any, z: Array, context: Array | None, pures: tuple[Pure, ...]) -> Rows | None:
     """As `to_data` through layer after layer, from the last to the first, and the rest as in `all_to_base`."""
-    if not _knows(layers.networks, scalar, z, context):
+    if not _know(layers.networks, scalar, z, context):
         return None
-    return _scored("to_data", layers, scalar, z, context, partial(_one_by_one_to_data, pure))
+    return _scored("to_data", layers, scalar, z, context, partial(_one_by_one_to_data, pures))
 
 
-def _knows(network: Any, scalar: Any, x: Array, context: Array | None) -> bool:
+def _know(of: tuple[Any, ...], scalar: Any, x: Array, context: Array | None) -> bool:
+    """Whether there are kernels for these networks, which must be alike but for widths, and for what they read."""
     return (
-        isinstance(network, MaskedMLP)
-        and network.activation in ACTIVATIONS
+        all(networks.is_known(network) for network in of)
+        and len({(network.activation, len(network.weights)) for network in of}) == 1
         and kernels_of(scalar) is not None
-        and all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves((x, context, network)))
+        and all(array.dtype == jnp.float32 for array in (x, *([] if context is None else [context])))
         and derivatives.value != "none"
         and available()
     )
 
 
-def _alone(network: MaskedMLP) -> Layers:
+def _alone(network: Network, x: Array) -> Layers:
     """One layer, whose columns stay in place."""
-    as_they_are = np.tile(np.arange(network.dim, dtype=np.int32), (2, 1))
-    return Layers(jax.tree.map(lambda leaf: leaf[None], network), jnp.asarray(as_they_are))
+    as_they_are = np.tile(np.arange(len(x), dtype=np.int32), (2, 1))
+    return Layers((jax.tree.map(lambda leaf: leaf[None], network),), jnp.asarray(as_they_are))
 
 
 def _of_one(pure: Pure, layers: Layers, x: Array, context: Array | None) -> Rows:
-    return pure(jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[1:]), layers.networks), x, context)
+    return pure(jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[1:]), layers.networks[0]), x, context)
 
 
-def _one_by_one_to_base(pure: Pure, layers: Layers, x: Array, context: Array | None) -> Rows:
-    def layer(carry: Rows, layer: tuple[MaskedMLP, Array]) -> tuple[Rows, None]:
-        network, order = layer
-        z, log_det = pure(network, carry[0][order], context)
-        return (z, carry[1] + log_det), None
+def _one_by_one_to_base(pures: tuple[Pure, ...], layers: Layers, x: Array, context: Array | None) -> Rows:
+    def turn(carry: Rows, turn: tuple[tuple[Network, ...], Array]) -> tuple[Rows, None]:
+        z, total = carry
+        for pure, network, order in zip(pures, *turn, strict=True):
+            z, log_det = pure(network, z[order], context)
+            total += log_det
+        return (z, total), None
 
-    (z, log_det), _ = lax.scan(layer, (x, jnp.zeros_like(x[0])), (layers.networks, layers.orders[:-1]))
+    orders = layers.orders[:-1].reshape(-1, len(pures), len(x))
+    (z, log_det), _ = lax.scan(turn, (x, jnp.zeros_like(x[0])), (layers.networks, orders))
     return z[layers.orders[-1]], log_det
 
 
-def _one_by_one_to_data(pure: Pure, layers: Layers, z: Array, context: Array | None) -> Rows:
+def _one_by_one_to_data(pures: tuple[Pure, ...], layers: Layers, z: Array, context: Array | None) -> Rows:
     places = jnp.argsort(layers.orders)
 
-    def layer(carry: Rows, layer: tuple[MaskedMLP, Array]) -> tuple[Rows, None]:
-        network, place = layer
-        x, log_det = pure(network, carry[0][place], context)
-        return (x, carry[1] + log_det), None
+    def turn(carry: Rows, turn: tuple[tuple[Network, ...], Array]) -> tuple[Rows, None]:
+        x, total = carry
+        for pure, network, place in reversed(list(zip(pures, *turn, strict=True))):
+            x, log_det = pure(network, x[place], context)
+            total += log_det
+        return (x, total), None
 
-    (x, log_det), _ = lax.scan(layer, (z, jnp.zeros_like(z[0])), (layers.networks, places[1:]), reverse=True)
+    after = places[1:].reshape(-1, len(pures), len(z))
+    (x, log_det), _ = lax.scan(turn, (z, jnp.zeros_like(z[0])), (layers.networks, after), reverse=True)
     return x[places[0]], log_det
 
 
@@ -122,8 +132,8 @@ def _scored(name: str, layers: Layers, scalar: Any, x: Array, context: Array | N
     """The kernel's values with the derivatives of `pure`."""
 
     def kernel(layers: Layers, x: Array, context: Array | None) -> Rows:
-        arrays = [x, _given(context, x), layers.orders, *_arrays(layers.networks)]
-        z, log_det = _call(name, scalar, layers.networks, arrays, [x.shape, x.shape[1:]])
+        given = _given(context, x)
+        z, log_det = _call(name, scalar, layers, given, [x, given, layers.orders], [x.shape, x.shape[1:]])
         return z, log_det
 
     @jax.custom_jvp
@@ -139,28 +149,35 @@ def _scored(name: str, layers: Layers, scalar: Any, x: Array, context: Array | N
 
 def _trained(layers: Layers, scalar: Any, x: Array, context: Array | None, pure: Callable[..., Rows]) -> Rows:
     """The kernel's values with the kernel's gradients."""
-    # what each network reads and what each of its products says, tile after tile
-    depth, tiles = len(layers.orders) - 1, -(-x.shape[1] // TILE)
-    kept = [(depth, tiles, units, TILE) for units in (len(x), *(w.shape[1] for w in layers.networks.weights))]
+    tiles = -(-x.shape[1] // TILE)
+    kept = [  # what each network reads and what each of its products says, tile after tile
+        (len(network.weights[0]), tiles, units, TILE)
+        for network in layers.networks
+        for units in (len(x), *(weight.shape[1] for weight in network.weights))
+    ]
 
     def kernel(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
-        arrays = [x, _given(context, x), layers.orders, *_arrays(layers.networks)]
-        return _call("to_base", scalar, layers.networks, arrays, [x.shape, x.shape[1:], *kept])
+        given = _given(context, x)
+        return _call("to_base", scalar, layers, given, [x, given, layers.orders], [x.shape, x.shape[1:], *kept])
 
     def elsewhere(layers: Layers, x: Array, context: Array | None) -> tuple[Array, ...]:
         return (*pure(layers, x, context), *(jnp.zeros(shape, x.dtype) for shape in kept))
 
     def back_kernel(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
-        networks, orders = layers
-        arrays, given = _arrays(networks), _given(context, x)
-        shapes = [array.shape for array in (x, given, *arrays)]
-        slopes = _call("to_base_back", scalar, networks, [*slope, given, orders, *arrays, *kept], shapes)
-        slope_x, slope_given, *of_arrays = slopes
-        return _with_arrays(networks, of_arrays), slope_x, None if context is None else slope_given
+        given = _given(context, x)
+        of_each = [networks.arrays(network, len(given)) for network in layers.networks]
+        shapes = [array.shape for array in (x, given, *(array for listed in of_each for array in listed))]
+        first = [*slope, given, layers.orders]
+        slope_x, slope_given, *slopes = _call("to_base_back", scalar, layers, given, first, shapes, kept)
+        made = []
+        for network, listed in zip(layers.networks, of_each, strict=True):
+            made.append(networks.with_arrays(network, slopes[: len(listed)]))
+            slopes = slopes[len(listed) :]
+        return tuple(made), slope_x, None if context is None else slope_given
 
     def back_elsewhere(layers: Layers, x: Array, context: Array | None, kept: Any, slope: Rows) -> Any:
-        def of(networks: MaskedMLP, x: Array, context: Array | None) -> Rows:
-            return pure(Layers(networks, layers.orders), x, context)
+        def of(its: tuple[Network, ...], x: Array, context: Array | None) -> Rows:
+            return pure(Layers(its, layers.orders), x, context)
 
         return jax.vjp(of, layers.networks, x, context)[1](slope)
 
@@ -185,41 +202,28 @@ def _given(context: Array | None, x: Array) -> Array:
     return jnp.zeros((0, x.shape[1]), x.dtype) if context is None else context
 
 
-def _arrays(networks: MaskedMLP) -> list[Array]:
-    """Of each product its weights (depth, out, in), bias (depth, out), context's weights (depth, out, c) and shift.
-
-    The context's are empty where the product reads none, the shift where the context is not bent.
-    """
-    weights, biases, contexts, shifts = _parts(networks)
-    contexts += tuple(jnp.zeros((*bias.shape, 0), jnp.float32) for bias in biases[len(contexts) :])
-    shifts += tuple(jnp.zeros((len(bias), 0), jnp.float32) for bias in biases[len(shifts) :])
-    return [array for product in zip(weights, biases, contexts, shifts, strict=True) for array in product]
-
-
-def _with_arrays(networks: MaskedMLP, arrays: list[Array]) -> MaskedMLP:
-    """The networks with other arrays, as `_arrays` lists them."""
-    there = (tuple(arrays[i::4][: len(part)]) for i, part in enumerate(_parts(networks)))
-    return eqx.tree_at(_parts, networks, tuple(there))
-
-
-def _parts(networks: MaskedMLP) -> tuple[tuple[Array, ...], ...]:
-    return networks.weights, networks.biases, networks.context_weights, networks.context_biases
-
-
 def _call(
-    name: str, scalar: Any, network: MaskedMLP, arrays: list[Array], shapes: list[tuple[int, ...]]
+    name: str,
+    scalar: Any,
+    layers: Layers,
+    given: Array,
+    first: list[Array],
+    shapes: list[tuple[int, ...]],
+    last: tuple[Array, ...] = (),
 ) -> tuple[Array, ...]:
-    """A kernel. It has the masks as how many units, counted from the first, each unit reads of the layer before."""
-    reach = [np.searchsorted(ends.read, ends.reader, side="right") for ends in network.ends()]
-    widths = [*(weight.shape[-1] for weight in network.context_weights), *(0 for _ in reach)]
-    reach += [np.full(len(units), width) for units, width in zip(reach, widths, strict=False)]  # of the context, all
-    family, told = cast(Kernels, kernels_of(scalar))
+    """A kernel, of the first arrays, those of all networks and the last ones."""
+    width, (family, told) = len(given), cast(Kernels, kernels_of(scalar))
+    arrays = [array for network in layers.networks for array in networks.arrays(network, width)]
+    reach = [rows for network in layers.networks for rows in networks.reaches(network, width)]
     results = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     return tuple(
         jax.ffi.ffi_call(f"densiflow_{family}_{name}", results, vmap_method="sequential")(
+            *first,
             *arrays,
+            *last,
+            passing=np.array([networks.passing(network, width) for network in layers.networks], np.int64),
             reach=np.concatenate(reach).astype(np.int32),
-            activation=ACTIVATIONS.index(network.activation),
+            activation=ACTIVATIONS.index(layers.networks[0].activation),
             scalar=told,
         )
     )

@@ -14,6 +14,7 @@ from densiflow.native import build
 
 TARGETS = (
     *("made_to_base", "made_to_data", "made_to_base_back"),
+    *("made_shift_to_base", "made_shift_to_data", "made_shift_to_base_back"),
     *("made_spline_to_base", "made_spline_to_data", "made_spline_to_base_back"),
     "adam_step",
     "normal",

@@ -1,4 +1,4 @@
-// Layers of a masked autoregressive flow on the CPU, both ways.
+// Layers of autoregressive and coupling flows on the CPU, both ways.
 //
 // A tile of rows goes through all networks while its activations are in the cache; threads take tiles in turn. Arrays
 // are features-major float32: x (dim, n), weights (depth, out, in). Units are sorted by degree, so each mask is a
@@ -7,6 +7,7 @@
 #include <string>
 
 #include "affine.h"
+#include "shift.h"
 #include "spline.h"
 
 namespace densiflow {
@@ -14,30 +15,31 @@ namespace {
 
 constexpr int64_t STRIP_ROWS = 4 * HEIGHT;  // of the last product, computed together: whole columns of about as many
 
-// One network: the columns mapped, and the logs of their slopes added to log_det. `said(l, r)` is where layer l is to
-// say what it does from row r on; the last one's rows may share a place.
-template <typename Scalar, typename Said>
-void to_base(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, const float* columns,
-             float* mapped, float* log_det, const Said& said) {
-  const int64_t numbers = scalar.parameters(), together = std::max<int64_t>(1, STRIP_ROWS / numbers);
+// One network whose inputs are all known: the columns mapped by `map`, and the logs of its slopes added to log_det.
+// `said(l, r)` is where layer l is to say what it does from row r on; the last one's rows may share a place.
+template <typename Map, typename Said>
+void map_known(const Network& net, int64_t numbers, const Map& map, const Part& part, const float* columns,
+               float* mapped, float* log_det, const Said& said) {
+  const int64_t together = std::max<int64_t>(1, STRIP_ROWS / numbers);
   const float* read = columns;
   for (size_t l = 0; !net.is_last(l); ++l) {
     const Layer& layer = net.layers[l];
     float* y = said(l, 0);
     const float* bias = layer.begin(0, layer.out, part, y);
     add_products(layer, 0, layer.out, 0, layer.in, read, bias, y, part.vectors);
-    activate(y, layer.out, part.vectors, activation);
+    activate(y, layer.out, part.vectors, layer.activation);
     read = y;
   }
+  if (mapped != columns) std::memcpy(mapped, columns, 4 * net.passing * TILE);
   const Layer& last = net.layers.back();
-  for (int64_t column = 0; column < net.dim; column += together) {  // mapped while their parameters are at hand
-    const int64_t until = std::min(column + together, net.dim), first = column * numbers, end = until * numbers;
+  for (int64_t column = 0; column < net.mapped(); column += together) {  // while their parameters are at hand
+    const int64_t until = std::min(column + together, net.mapped()), first = column * numbers, end = until * numbers;
     float* y = said(net.layers.size() - 1, first);
     const float* bias = last.begin(first, end, part, y);
     add_products(last, first, end, 0, last.in, read, bias, y, part.vectors);
-    for (int64_t d = column; d < until; ++d, y += numbers * TILE) {
-      const auto map = [&](int c, Vector v) { return scalar.to_base(y + c, v); };
-      map_column(map, columns + d * TILE, mapped + d * TILE, log_det, part.vectors);
+    for (int64_t d = net.passing + column; d < net.passing + until; ++d, y += numbers * TILE) {
+      const auto by_theta = [&](int c, Vector v) { return map(y + c, v); };
+      map_column(by_theta, columns + d * TILE, mapped + d * TILE, log_det, part.vectors);
     }
   }
 }
@@ -46,11 +48,13 @@ void to_base(const Network& net, const Scalar& scalar, int64_t activation, const
 // every layer says.
 template <typename Scalar>
 ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Array context, Orders orders, ffi::RemainingArgs arrays,
-                       Result z, Result log_det, ffi::RemainingRets kept, Reach reach, int64_t activation,
-                       Scalar scalar) {
+                       Result z, Result log_det, ffi::RemainingRets kept, ffi::Span<const int64_t> passing, Reach reach,
+                       int64_t activation, Scalar scalar) {
   const int64_t n = x.dimensions()[1], dim = x.dimensions()[0], given = context.dimensions()[0];
-  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / ARRAYS, reach, activation);
-  const int64_t depth = networks.size(), group = together(networks), widest = networks[0].widest;
+  const size_t layers = arrays.size() / ARRAYS / passing.size();
+  const std::vector<Network> networks = stack(dim, orders, arrays, layers, {passing, reach, activation});
+  const int64_t depth = networks.size(), group = together(networks);
+  const int64_t widest = largest(networks, [](const Network& net) { return net.widest; });
   if (kept.size() && kept.get<Array>(0).value()->dimensions()[3] != TILE)
     return ffi::Error::InvalidArgument("what is kept must be in tiles of " + std::to_string(TILE) + " rows");
   const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in z
@@ -66,12 +70,15 @@ ffi::Error all_to_base(ffi::ThreadPool pool, Array x, Array context, Orders orde
     const int64_t end = std::min(first + group, depth);
     const int32_t* order = orders.typed_data() + first * dim;
     for (int64_t t = first; t < end; ++t, order += dim) {
-      float* columns = kept.size() ? part.of(**kept.get<Array>(0), t) : own;
+      const Network& net = networks[t];
+      const auto keep = [&](size_t i) { return part.of(**kept.get<Array>(net.place * (1 + layers) + i), net.index); };
+      float* columns = kept.size() ? keep(0) : own;
       gather(mapped, order, dim, columns);
       const auto said = [&](size_t l, int64_t row) {
-        return kept.size() ? part.of(**kept.get<Array>(1 + l), t) + row * TILE : room + l % 2 * widest * TILE;
+        return kept.size() ? keep(1 + l) + row * TILE : room + l % 2 * widest * TILE;
       };
-      to_base(networks[t], scalar, activation, part, columns, mapped, dets, said);
+      const auto map = [&](const float* theta, Vector v) { return scalar.to_base(theta, v); };
+      map_known(net, scalar.parameters(), map, part, columns, mapped, dets, said);
     }
     if (end == depth) {
       gather(mapped, order, dim, own);
@@ -116,10 +123,9 @@ void look_ahead(std::vector<Stage>& stages, int64_t rows) {
 
 // One network: the columns inverted in place, and the logs of their slopes added to log_det. Each unit is computed once,
 // as soon as the columns that it reads are known. Behind the columns there must be room for all layers.
-template <typename Scalar>
-void to_data(const Network& net, const Scalar& scalar, int64_t activation, const Part& part, float* columns,
-             float* log_det) {
-  const int64_t numbers = scalar.parameters();
+template <typename Map>
+void map_one_by_one(const Network& net, int64_t numbers, const Map& map, const Part& part, float* columns,
+                    float* log_det) {
   std::vector<Stage> stages;
   float* read = columns;
   for (const Layer& layer : net.layers) {
@@ -137,26 +143,39 @@ void to_data(const Network& net, const Scalar& scalar, int64_t activation, const
       Stage& stage = stages[l];
       stage.finish(part);
       if (!net.is_last(l))
-        activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, activation);
+        activate(stage.y + stage.done * TILE, stage.needed - stage.done, part.vectors, stage.layer.activation);
       stage.done = stage.needed;
     }
     const float* said = theta + numbers * column * TILE;
-    const auto map = [&](int c, Vector v) { return scalar.to_data(said + c, v); };
-    map_column(map, columns + column * TILE, columns + column * TILE, log_det, part.vectors);
+    const auto by_theta = [&](int c, Vector v) { return map(said + c, v); };
+    map_column(by_theta, columns + column * TILE, columns + column * TILE, log_det, part.vectors);
   }
 }
 
 template <typename Scalar>
+void to_data(const Network& net, const Scalar& scalar, const Part& part, float* columns, float* log_det) {
+  const int64_t numbers = scalar.parameters();
+  const auto map = [&](const float* theta, Vector v) { return scalar.to_data(theta, v); };
+  if (!net.passing) return map_one_by_one(net, numbers, map, part, columns, log_det);
+  float* room = columns + net.dim * TILE;
+  const auto said = [&](size_t l, int64_t) { return room + l % 2 * net.widest * TILE; };
+  map_known(net, numbers, map, part, columns, columns, log_det, said);
+}
+
+template <typename Scalar>
 ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Array context, Orders orders, ffi::RemainingArgs arrays,
-                       Result x, Result log_det, Reach reach, int64_t activation, Scalar scalar) {
+                       Result x, Result log_det, ffi::Span<const int64_t> passing, Reach reach, int64_t activation,
+                       Scalar scalar) {
   const int64_t n = z.dimensions()[1], dim = z.dimensions()[0], given = context.dimensions()[0];
-  const std::vector<Network> networks = stack(dim, orders, arrays, arrays.size() / ARRAYS, reach, activation);
+  const size_t layers = arrays.size() / ARRAYS / passing.size();
+  const std::vector<Network> networks = stack(dim, orders, arrays, layers, {passing, reach, activation});
   const int64_t depth = networks.size(), group = together(networks);
+  const int64_t room = largest(networks, [](const Network& net) { return std::max(net.height, 2 * net.widest); });
   const int64_t rounds = (depth + group - 1) / group;  // between them the rows are in x
   in_rounds(pool, rounds, tiles(n), [&](int64_t round, int64_t tile) {
     Part part(tile, n);
     const int64_t end = depth - round * group, first = std::max<int64_t>(0, end - group);
-    float* given_tile = scratch((given + 1 + 2 * dim + networks[0].height) * TILE);
+    float* given_tile = scratch((given + 1 + 2 * dim + room) * TILE);
     float *dets = given_tile + given * TILE, *before = dets + TILE, *columns = before + dim * TILE;
     part.take_context(context, given_tile);
     std::fill(dets, dets + TILE, 0.f);
@@ -165,7 +184,7 @@ ffi::Error all_to_data(ffi::ThreadPool pool, Array z, Array context, Orders orde
     const int32_t* order = orders.typed_data() + end * dim;
     for (int64_t t = end; t-- > first; order -= dim) {
       scatter(before, order, dim, columns);
-      to_data(networks[t], scalar, activation, part, columns, dets);
+      to_data(networks[t], scalar, part, columns, dets);
       std::memcpy(before, columns, 4 * dim * TILE);
     }
     if (first == 0) {
@@ -189,6 +208,7 @@ auto to_base_binding() {
       .Ret<Array>()
       .Ret<Array>()
       .RemainingRets()
+      .Attr<ffi::Span<const int64_t>>("passing")
       .Attr<Reach>("reach")
       .Attr<int64_t>("activation")
       .Attr<Scalar>("scalar");
@@ -204,6 +224,7 @@ auto to_data_binding() {
       .RemainingArgs()
       .Ret<Array>()
       .Ret<Array>()
+      .Attr<ffi::Span<const int64_t>>("passing")
       .Attr<Reach>("reach")
       .Attr<int64_t>("activation")
       .Attr<Scalar>("scalar");
@@ -216,5 +237,7 @@ using namespace densiflow;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base, all_to_base<Affine>, to_base_binding<Affine>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_data, all_to_data<Affine>, to_data_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_shift_to_base, all_to_base<Shift>, to_base_binding<Shift>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_shift_to_data, all_to_data<Shift>, to_data_binding<Shift>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base, all_to_base<Spline>, to_base_binding<Spline>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_data, all_to_data<Spline>, to_data_binding<Spline>());

@@ -102,30 +102,18 @@ struct Layer : Weight {
   }
 };
 
-// The arrays of a layer, or their gradients: the weight, the bias, the context's weight, its shift. Stacked; the latter
-// two are empty where there are none.
+// The arrays of a layer, or their gradients: the weight, the bias, the context's weight, its shift; the latter two are
+// empty where there are none.
 constexpr size_t ARRAYS = 4;
 
+// One network of a stack. The first columns may pass: they are read and not mapped, and the others have parameters.
+// Networks alternate between places, each with shapes of its own; the arrays of all networks of a place are stacked.
 struct Network {
   std::vector<Layer> layers;
-  int64_t dim, height = 0, widest;  // rows of all layers' outputs, and of the widest's or of x
+  int64_t dim, passing, place, index;  // number `index` of those at its place
+  int64_t height, widest;              // rows of all layers' outputs, and of the widest's or of x
 
-  // The network t of a stack. `arrays` begin with those of each layer; `reach` is of each layer's weight, then of each
-  // one's context's.
-  Network(int64_t t, int64_t dim, const ffi::RemainingArgs& arrays, size_t depth, Reach reach, int64_t activation)
-      : dim(dim), widest(dim) {
-    const int32_t *own = reach.begin(), *of_context = own + reach.size() / 2;
-    for (size_t l = 0; l < depth; ++l) {
-      const auto array = [&](size_t i) { return *arrays.get<Array>(ARRAYS * l + i); };
-      const Array w = array(0), context = array(2), shift = array(3);
-      const int64_t out = w.dimensions()[1];
-      const Weight given{of(t, context), of_context + height, out, context.dimensions()[2]};
-      const float* bends = shift.element_count() ? of(t, shift) : nullptr;
-      layers.push_back({{of(t, w), own + height, out, w.dimensions()[2]}, of(t, array(1)), given, bends, activation});
-      height += out;
-      widest = std::max(widest, out);
-    }
-  }
+  int64_t mapped() const { return dim - passing; }
 
   int64_t bytes() const {
     int64_t total = 0;
@@ -136,18 +124,55 @@ struct Network {
   bool is_last(size_t l) const { return l + 1 == layers.size(); }
 };
 
+// Static numbers of a stack: of each place how many columns pass; of each layer what its rows reach, of the columns or
+// units first and then of the context, place after place.
+struct Shapes {
+  ffi::Span<const int64_t> passing;
+  Reach reach;
+  int64_t activation;
+
+  int64_t places() const { return passing.size(); }
+};
+
+// `arrays` begin with those of each place's layers, `depth` a network.
 inline std::vector<Network> stack(int64_t dim, const Orders& orders, const ffi::RemainingArgs& arrays, size_t depth,
-                                  Reach reach, int64_t activation) {
+                                  const Shapes& shapes) {
   std::vector<Network> networks;
-  for (int64_t t = 0; t + 1 < orders.dimensions()[0]; ++t)
-    networks.emplace_back(t, dim, arrays, depth, reach, activation);
+  std::vector<const int32_t*> reaches;  // where each place's begin
+  for (int64_t t = 0; t + 1 < orders.dimensions()[0]; ++t) {
+    const int64_t place = t % shapes.places(), index = t / shapes.places();
+    Network net{{}, dim, shapes.passing[place], place, index, 0, dim};
+    const auto array = [&](size_t l, size_t i) { return *arrays.get<Array>(ARRAYS * (depth * place + l) + i); };
+    for (size_t l = 0; l < depth; ++l) net.height += array(l, 0).dimensions()[1];
+    if (index == 0) reaches.push_back(t ? reaches.back() + 2 * networks.back().height : shapes.reach.begin());
+    const int32_t* reach = reaches[place];
+    for (size_t l = 0; l < depth; ++l) {
+      const Array w = array(l, 0), context = array(l, 2), shift = array(l, 3);
+      const int64_t out = w.dimensions()[1];
+      const Weight own{of(index, w), reach, out, w.dimensions()[2]};
+      const Weight given{of(index, context), reach + net.height, out, context.dimensions()[2]};
+      const float* bends = shift.element_count() ? of(index, shift) : nullptr;
+      net.layers.push_back({own, of(index, array(l, 1)), given, bends, shapes.activation});
+      net.widest = std::max(net.widest, out);
+      reach += out;
+    }
+    networks.push_back(std::move(net));
+  }
   return networks;
+}
+
+template <typename Size>
+int64_t largest(const std::vector<Network>& networks, const Size& size) {
+  int64_t most = 0;
+  for (const Network& net : networks) most = std::max<int64_t>(most, size(net));
+  return most;
 }
 
 // How many networks a tile goes through before the next tile begins: as many as stay in the cache meanwhile.
 inline int64_t together(const std::vector<Network>& networks) {
   constexpr int64_t CACHE = 1 << 19;
-  return std::max<int64_t>(1, CACHE / std::max<int64_t>(1, networks[0].bytes()));
+  const int64_t bytes = largest(networks, [](const Network& net) { return net.bytes(); });
+  return std::max<int64_t>(1, CACHE / std::max<int64_t>(1, bytes));
 }
 
 // A scalar map is a struct of static numbers. It says how many parameters a column has, which stand TILE apart at theta,

@@ -6,6 +6,7 @@ import numpy as np
 
 from densiflow.scalars.affine import Affine
 from densiflow.scalars.rational_quadratic_spline import FEW, RationalQuadraticSpline
+from densiflow.scalars.shift import Shift
 
 
 class Kernels(NamedTuple):
@@ -24,6 +25,8 @@ def kernels_of(scalar: Any) -> Kernels | None:
     match scalar:
         case Affine(form="exp", bound=bound):
             return Kernels("made", {"bound": np.float32(bound or 0.0)})
+        case Shift():
+            return Kernels("made_shift", {"numbers": np.int64(1)})
         case RationalQuadraticSpline(bins=bins, bound=bound) if bins <= FEW:
             return Kernels("made_spline", {"bound": np.float32(bound), "bins": np.int64(bins)})
         case _:

@@ -8,6 +8,7 @@
 
 #include "affine.h"
 #include "schedule.h"
+#include "shift.h"
 #include "spline.h"
 
 namespace densiflow {
@@ -111,27 +112,30 @@ void weight_gradient(const Back& back, int64_t first) {
   }
 }
 
-// What the way back needs at once for one network: floats of memory, and pieces of its weights' gradients.
+// What the way back needs at once for any one network, at most: floats of memory, and pieces of its weights' gradients.
 struct Needs {
   int64_t memory = 0, pieces = 0;
 
-  Needs(const Network& net, int64_t n) {
+  void include(const Network& net, int64_t n) {
+    int64_t own = 0, parts = 0;
     for (const Layer& layer : net.layers) {
-      memory += (layer.shift ? 2 : 1) * tiles(n) * layer.out * TILE;
-      memory += Turned::size(layer.in, n) + Turned::size(layer.context.in, n);
-      pieces += pieces_of(layer) + pieces_of(layer.context);
+      own += (layer.shift ? 2 : 1) * tiles(n) * layer.out * TILE;
+      own += Turned::size(layer.in, n) + Turned::size(layer.context.in, n);
+      parts += pieces_of(layer) + pieces_of(layer.context);
     }
+    memory = std::max(memory, own);
+    pieces = std::max(pieces, parts);
   }
 };
 
-// The layers of network t. `memory` takes their inputs and gradients; the gradients of arrays go where they belong.
-std::vector<LayerBack> backs_of(const Network& net, int64_t t, int64_t n, float* memory,
-                                ffi::RemainingRets& gradients) {
+// The layers of a network. `memory` takes their inputs and gradients; the gradients of arrays go where they belong.
+std::vector<LayerBack> backs_of(const Network& net, int64_t n, float* memory, ffi::RemainingRets& gradients) {
   std::vector<LayerBack> backs;
   const auto take = [&](int64_t size) { return std::exchange(memory, memory + size); };
   for (size_t l = 0; l < net.layers.size(); ++l) {
     const Layer& layer = net.layers[l];
-    const auto gradient = [&](size_t i) { return of(t, **gradients.get<Array>(ARRAYS * l + i)); };
+    const size_t first = ARRAYS * (net.layers.size() * net.place + l);
+    const auto gradient = [&](size_t i) { return of(net.index, **gradients.get<Array>(first + i)); };
     const int64_t results = tiles(n) * layer.out * TILE;
     float *said = take(results), *of_context = layer.shift ? take(results) : said;
     float *inputs = take(Turned::size(layer.in, n)), *contexts = take(Turned::size(layer.context.in, n));
@@ -162,12 +166,14 @@ void through_network(const Network& net, const std::vector<LayerBack>& backs, co
                      const float* columns, float* direct, const float* dlog_det, float* dcontext, const Said& said) {
   const int64_t numbers = scalar.parameters();
   float* g = backs.back().own.tile(part);
-  std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.dim * TILE);
-  for (int64_t d = 0; d < net.dim; ++d)
+  std::memcpy(g, said(backs.size() - 1), 4 * numbers * net.mapped() * TILE);
+  for (int64_t d = net.passing; d < net.dim; ++d) {
+    float* theta = g + (d - net.passing) * numbers * TILE;
     for (int c = 0; c < part.vectors * LANES; c += LANES) {
       float* dz = direct + d * TILE + c;
-      store(dz, scalar.back(g + d * numbers * TILE + c, load(columns + d * TILE + c), load(dz), load(dlog_det + c)));
+      store(dz, scalar.back(theta + c, load(columns + d * TILE + c), load(dz), load(dlog_det + c)));
     }
+  }
   for (size_t l = backs.size(); l-- > 0;) {
     const LayerBack& back = backs[l];
     const float* h = l > 0 ? said(l - 1) : columns;
@@ -180,9 +186,9 @@ void through_network(const Network& net, const std::vector<LayerBack>& backs, co
   }
 }
 
-// Piece number `piece` of a network, the longest rows first.
+// Piece number `piece` of a network, the longest rows first; nothing where it has fewer.
 void piece_of_gradients(const std::vector<LayerBack>& backs, int64_t piece) {
-  for (auto layer = backs.rbegin();; ++layer)
+  for (auto layer = backs.rbegin(); layer != backs.rend(); ++layer)
     for (const Back* back : {&layer->own, &layer->context}) {
       const int64_t pieces = pieces_of(back->product);
       if (piece < pieces) return weight_gradient(*back, (pieces - 1 - piece) * ROWS);
@@ -195,21 +201,23 @@ void piece_of_gradients(const std::vector<LayerBack>& backs, int64_t piece) {
 template <typename Scalar>
 ffi::Error to_base_back(ffi::ThreadPool pool, Array dz, Array dlog_det, Array context, Orders orders,
                         ffi::RemainingArgs arrays, Result dx, Result dcontext, ffi::RemainingRets gradients,
-                        Reach reach, int64_t activation, Scalar scalar) {
+                        ffi::Span<const int64_t> passing, Reach reach, int64_t activation, Scalar scalar) {
   const int64_t dim = dz.dimensions()[0], n = dz.dimensions()[1], given = context.dimensions()[0];
-  const size_t depth = gradients.size() / ARRAYS;
-  const std::vector<Network> networks = stack(dim, orders, arrays, depth, reach, activation);
+  const size_t layers = gradients.size() / ARRAYS / passing.size();
+  const std::vector<Network> networks = stack(dim, orders, arrays, layers, {passing, reach, activation});
   const int64_t count = networks.size();
-  const Needs needs(networks[0], n);
+  Needs needs;
+  for (const Network& net : networks) needs.include(net, n);
   float* memory = scratch<1>(2 * needs.memory);
   std::vector<std::vector<LayerBack>> backs;
   for (int64_t t = 0; t < count; ++t)
-    backs.push_back(backs_of(networks[t], t, n, memory + t % 2 * needs.memory, gradients));
+    backs.push_back(backs_of(networks[t], n, memory + t % 2 * needs.memory, gradients));
 
   const auto through = [&](int64_t t, int64_t tile) {
     const int32_t* order = orders.typed_data() + t * dim;
     Part part(tile, n);
-    const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(ARRAYS * depth + i), t); };
+    const size_t first = gradients.size() + networks[t].place * (1 + layers);
+    const auto kept = [&](size_t i) { return part.of(*arrays.get<Array>(first + i), networks[t].index); };
     float *slopes = scratch((2 * dim + 1 + 2 * given) * TILE), *direct = slopes + dim * TILE;
     float *dets = direct + dim * TILE, *contexts = dets + TILE, *dcontexts = contexts + given * TILE;
     const bool begins = t + 1 == count;
@@ -256,6 +264,7 @@ auto to_base_back_binding() {
       .Ret<Array>()
       .Ret<Array>()
       .RemainingRets()
+      .Attr<ffi::Span<const int64_t>>("passing")
       .Attr<Reach>("reach")
       .Attr<int64_t>("activation")
       .Attr<Scalar>("scalar");
@@ -267,4 +276,5 @@ auto to_base_back_binding() {
 using namespace densiflow;
 
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_to_base_back, to_base_back<Affine>, to_base_back_binding<Affine>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(made_shift_to_base_back, to_base_back<Shift>, to_base_back_binding<Shift>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(made_spline_to_base_back, to_base_back<Spline>, to_base_back_binding<Spline>());
