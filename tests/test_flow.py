@@ -49,6 +49,10 @@ def test_a_row_drawn_depends_on_its_place_alone(plain):
     many = plain.sample(KEY, 5000)
     for n in (1, 10, 70, 300):
         assert np.array_equal(plain.sample(KEY, n), many[:n])
+    places = np.array([4000, 7, 7])
+    assert np.array_equal(plain.sample(KEY, 3, start=places), many[places])
+    with pytest.raises(ShapeError, match=r"places of 2 samples, got an array \(3,\)"):
+        plain.sample(KEY, 2, start=places)
 
 
 def test_a_score_is_the_same_in_any_batch(plain):

@@ -33,7 +33,7 @@ CASES = {
     "splines, context": (3, 2, {"hidden": (20,), "scalar": RationalQuadraticSpline(5), "context_dim": 2}),
     "context bent": (3, 3, {"hidden": (9, 8), "context_dim": 2, "bends_context": True}),
     "couplings": (6, 3, {"hidden": (64, 64), "passing": (0, 1, 2)}),
-    "couplings of an odd number, context": (5, 2, {"hidden": (9, 8), "context_dim": 2, "passing": (4, 0, 2)}),
+    "odd couplings, context": (5, 2, {"hidden": (9, 8), "context_dim": 2, "passing": (4, 0, 2)}),
     "couplings by splines": (
         *(4, 2),
         {"hidden": (20,), "passing": (1,), "scalar": RationalQuadraticSpline(5), "activation": "tanh"},
@@ -137,7 +137,7 @@ def test_gradients_in_training(name, n):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("name", ["an order of its own", "context bent, everywhere"])
+@pytest.mark.parametrize("name", ["an order of its own", "context bent, everywhere", "odd couplings, context"])
 def test_every_other_derivative_is_the_plain_one(name, direction):
     stack = stack_of(name)
     args = rows_of(stack, 3)

@@ -213,6 +213,8 @@ def _draw(compiled: Any, flow: Any, key: Array, n: int, context: ArrayLike | Non
     traced = facts.traced or rows.is_traced(key, context)
     xp: Any = jnp if traced else np
     if isinstance(start, np.ndarray):
+        if start.shape != (math.prod(batch),):
+            raise ShapeError(f"expected the places of {math.prod(batch)} samples, got an array {start.shape}")
         index = xp.asarray(start, xp.uint32)
     else:
         check_count("the place of the first sample", start, 0)

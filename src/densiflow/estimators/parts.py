@@ -107,8 +107,9 @@ def _levels_of_a_member(members: list[Flow], x: Floats, context: Floats | None, 
     chosen = np.argmax(nats + rng.gumbel(size=nats.shape), axis=0)
     levels = np.empty(x.shape)
     for m, member in enumerate(members):
-        own = _levels_in_base(member, np.asarray(member.to_base(x, context)[0], np.float64))
-        levels[chosen == m] = own[chosen == m]
+        own = chosen == m
+        given = None if context is None else conditioning.for_each(context, len(x))[own]
+        levels[own] = _levels_in_base(member, np.asarray(member.to_base(x[own], given)[0], np.float64))
     return levels
 
 
