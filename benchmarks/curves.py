@@ -53,7 +53,8 @@ def draw(curves):
             for library, colour in COLOURS.items():
                 seconds = curves.get((along, quantity, library))
                 if seconds is not None:
-                    _line(axes, np.array(SIZES[along]), np.array(seconds), colour)
+                    beside = "top" if library == "densiflow" else "bottom"  # so that close curves' slopes are apart
+                    _line(axes, np.array(SIZES[along]), np.array(seconds), colour, beside)
             _ticks(axes, SIZES[along])
         row[0].set_ylabel(f"{QUANTITIES[quantity]}, ms", fontsize=9, color=INK)
     for axes, along in zip(panels[-1], alongs, strict=True):
@@ -64,7 +65,7 @@ def draw(curves):
     return picture
 
 
-def _line(axes, sizes, seconds, colour):
+def _line(axes, sizes, seconds, colour, beside):
     slope, constant = slope_of(sizes, seconds)
     half = sizes[len(sizes) // 2 :]
     axes.plot(sizes, 1000 * seconds, "o", color=colour, markersize=3.5)
@@ -74,7 +75,7 @@ def _line(axes, sizes, seconds, colour):
         (sizes[-1], 1000 * np.exp(constant) * sizes[-1] ** slope),
         xytext=(4, 0),
         textcoords="offset points",
-        va="center",
+        va=beside,
         color=colour,
         fontsize=8,
         annotation_clip=False,
