@@ -29,7 +29,7 @@ oracles:  ## run other libraries for the golden values of the tests, each in an 
 gallery: .venv/.kernels  ## every figure of docs/gallery, drawn anew by its script
 	@for script in docs/gallery/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
-bench: .venv/.kernels  ## every measurement of benchmarks, written to benchmarks/results; about an hour
+bench: .venv/.kernels  ## every measurement of benchmarks, written to benchmarks/results; about two hours
 	$(BIN)/python benchmarks/flows.py --kind affine conditional spline --case small power miniboone bsds300 mnist --record
 	$(BIN)/python benchmarks/flows.py --kind coupling --record couplings
 	@for name in compiling scoring commands ensembles curves estimators tables; do echo "$$name"; $(BIN)/python benchmarks/$$name.py --record || exit 1; done

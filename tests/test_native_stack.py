@@ -172,15 +172,9 @@ def test_what_the_kernel_does_not_know_is_scanned():
 
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, False]
     assert scanned(lambda key: layer_of(key, 3, hidden=(4,), activation="silu")) == [True, True]
-    assert (
-        scanned(lambda key: Chain([Coupling(key, 3, hidden=(4,)), *layer_of(key, 3, hidden=(4,)).members]))
-        == [False] * 2
-    )
-    spline = RationalQuadraticSpline(5)
-    assert (
-        scanned(lambda key: Chain([Coupling(key, 3, hidden=(4,)), Coupling(key, 3, hidden=(4,), scalar=spline)]))
-        == [True] * 2
-    )
+    coupling, spline = partial(Coupling, dim=3, hidden=(4,)), RationalQuadraticSpline(5)
+    assert scanned(lambda key: Chain([coupling(key), *layer_of(key, 3, hidden=(4,)).members])) == [False, False]
+    assert scanned(lambda key: Chain([coupling(key), coupling(key, scalar=spline)])) == [True, True]
     assert scanned(lambda key: Chain([ActNorm(3), *layer_of(key, 3, hidden=(4,)).members])) == [True, True]
     with inversion("one pass"):
         assert scanned(lambda key: layer_of(key, 3, hidden=(4,))) == [False, True]

@@ -95,7 +95,7 @@ class Coupling(Bijection):
         return self.conditioner(seen).reshape(-1, self.scalar.parameters)
 
     def _joined(self, passed: Array, mapped: Array) -> Array:
-        places = np.argsort(np.concatenate([self._passing, self._mapped]))
+        places = np.argsort(self.order)
         row = jnp.concatenate([passed, mapped])
         return row if np.array_equal(places, np.arange(self.dim)) else row[places]
 

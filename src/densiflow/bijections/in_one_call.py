@@ -64,24 +64,18 @@ def _orders(members: tuple[Bijection, ...], depth: int) -> Array:
     """
     dim = members[0].dim
     as_they_are = jnp.tile(jnp.arange(dim, dtype=jnp.int32), (depth, 1))
-    last = as_they_are  # where each column is found at the end of a turn, of those that its last layer gave
-    for member in members:
-        last = _moved(last, member) if isinstance(member, Permute) else jnp.argsort(_order(member, as_they_are))
-    at = jnp.concatenate([as_they_are[:1], last[:-1]])
-    read = []
+    at, read = as_they_are, []  # where each column is found, of those that the last layer gave or the turn began with
     for member in members:
         if isinstance(member, Permute):
-            at = _moved(at, member)
+            at = jnp.take_along_axis(at, member.permutation, axis=1)
         else:
             order = _order(member, as_they_are)
             read.append(jnp.take_along_axis(at, order, axis=1))
             at = jnp.argsort(order)
+    began = jnp.concatenate([as_they_are[:1], at[:-1]])  # a turn begins as the one before it ended
+    read[0] = jnp.take_along_axis(began, read[0], axis=1)
     by_layer = jnp.stack(read, axis=1).reshape(-1, dim)
-    return jnp.concatenate([by_layer, last[-1:]]).astype(jnp.int32)
-
-
-def _moved(at: Array, permute: Permute) -> Array:
-    return jnp.take_along_axis(at, permute.permutation, axis=1)
+    return jnp.concatenate([by_layer, at[-1:]]).astype(jnp.int32)
 
 
 def _order(layer: Bijection, as_they_are: Array) -> Array:
